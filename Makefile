@@ -1,0 +1,201 @@
+# postkey: GNU make, one Makefile, dependencies found by the compiler.
+#
+#   make            build the three programs into build/
+#   make demo       install what is missing, build, and watch the main job run
+#   make check      install what is missing, then run every test
+#   make test       the tests that need no network, no root, no session and no packages but the libraries
+#   make install    PREFIX=/usr/local DESTDIR=
+#
+#   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
+
+VERSION := 0.1.0
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR  := $(DESTDIR)$(PREFIX)/bin
+DATADIR := $(DESTDIR)$(PREFIX)/share/postkey
+DOCDIR  := $(DESTDIR)$(PREFIX)/share/doc/postkey
+
+SANITIZE ?=
+BUILD    ?= build$(if $(SANITIZE),-sanitize)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+OPTIMIZE ?= -O2 -g
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# ---- what is built from what ----------------------------------------------------------------------------
+
+SHARED_SRC := $(wildcard shared/*.c)
+BROKER_SRC := $(wildcard broker/*.c)
+CLI_SRC    := $(wildcard broker/cli/*.c)
+SENDER_SRC := $(wildcard sender/*.c)
+SIM_SRC    := $(wildcard tests/sim/*.c)
+
+PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send
+UNITS    := shared broker cli sender
+UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
+SIM      := $(BUILD)/tests/small-google
+
+BROKER_PKG := glib-2.0 gio-2.0 gio-unix-2.0 libsecret-1 libcurl libcjson gnutls
+CLI_PKG    := glib-2.0 libcjson libqrencode
+SENDER_PKG := glib-2.0 libcjson gnutls
+SHARED_PKG := glib-2.0 libcjson
+SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libmicrohttpd libcjson
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+without_main = $(filter-out %/main.o,$(call objects,$(1)))
+
+# ---- flags ------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror
+HARDEN   := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+POSTKEY_CFLAGS  := -std=gnu17 -D_GNU_SOURCE -DPOSTKEY_VERSION='"$(VERSION)"' $(OPTIMIZE) $(WARNINGS) \
+                   $(HARDEN) $(SANITIZE_FLAGS) -MMD -MP
+POSTKEY_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZE_FLAGS)
+
+# Each side sees its own folder and shared/, nothing else: a wrong include does not compile.
+INC_shared := -Ishared -I$(BUILD)/gen
+INC_broker := -Ishared -Ibroker -I$(BUILD)/gen
+INC_cli    := -Ishared -Ibroker/cli
+INC_sender := -Ishared -Isender
+INC_sim    := -Itests/sim
+
+pkg = $(shell pkg-config --cflags $(1))
+$(BUILD)/obj/shared/%.o:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
+$(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_PKG))
+$(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
+$(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
+$(foreach u,$(UNITS),$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
+
+# ---- programs ---------------------------------------------------------------------------------------------
+
+.PHONY: all
+all: $(PROGRAMS)
+
+# Everything is compiled again when compiler or flags change.
+.PHONY: always
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(POSTKEY_CFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	  echo '$(CC) $(POSTKEY_CFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	@$(CC) $(POSTKEY_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS) -c -o $@ $<
+
+# The interface's description, compiled in: a string constant made from the one file.
+$(BUILD)/gen/interface_text.h: shared/org.postkey.Broker.varlink
+	@mkdir -p $(@D)
+	@sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $< > $@
+$(call objects,$(BROKER_SRC)): | $(BUILD)/gen/interface_text.h
+
+link = @echo '  LINK  $@'; mkdir -p $(@D); \
+       $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(shell pkg-config --libs $(1))
+
+$(BUILD)/postkey-broker: $(call objects,$(BROKER_SRC) $(SHARED_SRC))
+	$(call link,$(BROKER_PKG)) -lm
+$(BUILD)/postkey: $(call objects,$(CLI_SRC) $(SHARED_SRC))
+	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
+	$(call link,$(SENDER_PKG)) -lm
+$(SIM): $(call objects,$(SIM_SRC))
+	$(call link,$(SIM_PKG))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- tests ------------------------------------------------------------------------------------------------
+
+unit_objects = $(call objects,$(wildcard tests/unit/$(1)/*.c))
+$(BUILD)/tests/unit-shared: $(call unit_objects,shared) $(call objects,$(SHARED_SRC))
+	$(call link,$(SHARED_PKG) criterion) -lm
+$(BUILD)/tests/unit-broker: $(call unit_objects,broker) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(BROKER_PKG) criterion) -lm
+$(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(CLI_PKG) criterion) -lm
+$(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(SENDER_PKG) criterion) -lm
+
+# What a distribution's build can run; the rest is skipped, and named.
+.PHONY: test
+test: all headers layers $(UNIT_TESTS)
+	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
+	@echo 'skipped here, run by "make check": tests/e2e (needs loopback network, D-Bus and GNOME Keyring)'
+
+.PHONY: check
+check: deps-tests
+	@$(MAKE) --no-print-directory check-installed
+
+.PHONY: check-installed
+check-installed: test $(SIM)
+	@tests/e2e/run $(BUILD)
+
+.PHONY: demo
+demo: deps-demo
+	@$(MAKE) --no-print-directory demo-installed
+
+.PHONY: demo-installed
+demo-installed: all $(SIM)
+	@tests/demo/demo $(BUILD)
+
+.PHONY: deps-build deps-demo deps-tests
+deps-build deps-demo deps-tests: deps-%:
+	@packaging/install-dependencies $*
+
+# ---- install ----------------------------------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: all
+	install -d $(BINDIR) $(DATADIR) $(DOCDIR)
+	install -m 755 $(PROGRAMS) $(BINDIR)
+	install -m 644 shared/org.postkey.Broker.varlink $(DATADIR)
+	install -m 644 README.md LICENSE docs/*.md $(DOCDIR)
+
+uninstall:
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink
+	rm -rf $(DOCDIR)
+	-rmdir $(DATADIR) 2>/dev/null
+
+# ---- keeping it clean -------------------------------------------------------------------------------------
+
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch])
+
+# Lower layers never include higher ones, broker and sender never each other, no circles.
+.PHONY: layers
+layers:
+	@tests/lint/layers
+
+# Every header compiles alone.
+HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h)
+.PHONY: headers
+headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
+$(BUILD)/headers/shared/%.ok:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
+$(BUILD)/headers/broker/%.ok:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_PKG))
+$(BUILD)/headers/broker/cli/%.ok: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
+$(BUILD)/headers/sender/%.ok:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(CC) $(filter-out -MMD -MP,$(POSTKEY_CFLAGS)) $(FLAGS) -fsyntax-only -include $< -x c /dev/null
+	@touch $@
+
+.PHONY: lint
+lint: layers headers
+	@tests/lint/lint $(BUILD)
+
+.PHONY: format
+format:
+	clang-format -i $(OURS)
+
+.PHONY: clean
+clean:
+	rm -rf build build-sanitize

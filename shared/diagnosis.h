@@ -1,0 +1,51 @@
+/* What a server's refusal means and what to do about it: one table, the knowledge of facts and
+ * vendor pages.
+ *
+ * The texts are for people and end up as the second and third part of an error. Pure: no I/O, no
+ * state.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* How far a refusal reaches. */
+typedef enum {
+    DIAGNOSIS_RECIPIENT, /* this recipient alone; the others are served */
+    DIAGNOSIS_MESSAGE,   /* this message, whoever gets it */
+    DIAGNOSIS_ACCOUNT,   /* everything of this account: authorization, quota, too many logins */
+    DIAGNOSIS_NETWORK,   /* everything through this server for now */
+    DIAGNOSIS_OURS,      /* we broke the protocol: a bug to report */
+} DiagnosisScope;
+
+/* What a sender does about it. */
+typedef enum {
+    DIAGNOSIS_GIVE_UP,   /* permanent */
+    DIAGNOSIS_TRY_LATER, /* temporary: back off */
+    DIAGNOSIS_NEW_TOKEN, /* one fresh token, one more try */
+    DIAGNOSIS_HOLD,      /* the account's window has to move on (quota) */
+} DiagnosisAction;
+
+/* Where in the session a reply came. */
+typedef enum {
+    DIAGNOSIS_CONNECT,
+    DIAGNOSIS_HELLO,
+    DIAGNOSIS_TLS,
+    DIAGNOSIS_AUTH,
+    DIAGNOSIS_MAIL,
+    DIAGNOSIS_RCPT,
+    DIAGNOSIS_DATA,
+} DiagnosisPhase;
+
+typedef struct {
+    DiagnosisScope scope;
+    DiagnosisAction action;
+    const char *meaning; /* static */
+    const char *remedy;  /* static; NULL where there is nothing to do but wait */
+} Diagnosis;
+
+/* The diagnosis of an SMTP reply: its code (400..599; others are DIAGNOSIS_OURS), its enhanced
+ * status code
+ * ("5.7.8", or NULL) and its text. Always finds one: an unknown reply goes by its first digit and
+ * the phase (RFC 5321 section 4.2.1, RFC 3463). Borrowed, static. */
+const Diagnosis *diagnosis_of_reply(DiagnosisPhase phase, guint code, const char *enhanced,
+                                    const char *text);

@@ -1,0 +1,131 @@
+#include "secret.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Shorter texts would redact innocent words. */
+#define REDACT_MIN_LEN 8
+
+struct Secret {
+    gsize mapped_len;
+    gsize len;
+    Secret *previous, *next; /* all living secrets, for secret_redact() */
+    char text[];
+};
+
+static Secret *living;
+
+static gsize page_round(gsize len)
+{
+    gsize page = (gsize)sysconf(_SC_PAGESIZE);
+    return (len + page - 1) / page * page;
+}
+
+static Secret *secret_alloc(gsize len)
+{
+    gsize mapped_len = page_round(sizeof(Secret) + len + 1);
+    Secret *secret =
+        mmap(NULL, mapped_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (secret == MAP_FAILED)
+        g_error("out of memory for a secret of %" G_GSIZE_FORMAT " bytes", len);
+    /* Each of these is a second line of defence: where the system has no room for it, we go on. */
+    (void)mlock(secret, mapped_len);
+    (void)madvise(secret, mapped_len, MADV_DONTDUMP);
+    (void)madvise(secret, mapped_len, MADV_WIPEONFORK);
+    secret->mapped_len = mapped_len;
+    secret->len = len;
+    secret->next = living;
+    if (living)
+        living->previous = secret;
+    living = secret;
+    return secret;
+}
+
+Secret *secret_new(const char *text, gssize len)
+{
+    if (!text)
+        return NULL;
+    gsize size = len < 0 ? strlen(text) : (gsize)len;
+    if (size > SECRET_MAX_LEN || memchr(text, 0, size))
+        return NULL;
+    Secret *secret = secret_alloc(size);
+    memcpy(secret->text, text, size);
+    return secret;
+}
+
+Secret *secret_take(char *text)
+{
+    Secret *secret = secret_new(text, -1);
+    secret_wipe_string(text);
+    return secret;
+}
+
+Secret *secret_dup(const Secret *secret)
+{
+    return secret ? secret_new(secret->text, (gssize)secret->len) : NULL;
+}
+
+const char *secret_reveal(const Secret *secret)
+{
+    return secret->text;
+}
+
+gsize secret_len(const Secret *secret)
+{
+    return secret->len;
+}
+
+gboolean secret_equal(const Secret *a, const Secret *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (a->len != b->len)
+        return FALSE;
+    unsigned difference = 0;
+    for (gsize i = 0; i < a->len; i++)
+        difference |= (unsigned)(a->text[i] ^ b->text[i]);
+    return difference == 0;
+}
+
+void secret_free(Secret *secret)
+{
+    if (!secret)
+        return;
+    if (secret->previous)
+        secret->previous->next = secret->next;
+    else
+        living = secret->next;
+    if (secret->next)
+        secret->next->previous = secret->previous;
+    gsize mapped_len = secret->mapped_len;
+    explicit_bzero(secret, mapped_len);
+    (void)munmap(secret, mapped_len); /* cannot fail for a mapping of ours */
+}
+
+void secret_wipe_string(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    g_free(text);
+}
+
+void secret_wipe_bytes(void *bytes, gsize len)
+{
+    if (bytes)
+        explicit_bzero(bytes, len);
+    g_free(bytes);
+}
+
+char *secret_redact(const char *text)
+{
+    char *redacted = g_strdup(text);
+    for (const Secret *secret = living; secret; secret = secret->next) {
+        if (secret->len < REDACT_MIN_LEN || !strstr(redacted, secret->text))
+            continue;
+        g_auto(GStrv) parts = g_strsplit(redacted, secret->text, -1);
+        secret_wipe_string(redacted);
+        redacted = g_strjoinv("<secret>", parts);
+    }
+    return redacted;
+}
