@@ -285,6 +285,7 @@ typedef struct {
 } RemoteError;
 
 static const RemoteError remote_errors[] = {
+    {INTERFACE "Refused", POSTKEY_ERROR_REFUSED, "this cannot be used"},
     {INTERFACE "AccountNotFound", POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "there is no account %s"},
     {INTERFACE "AccountAmbiguous", POSTKEY_ERROR_ACCOUNT_AMBIGUOUS,
      "there are several accounts and none is named: %s"},

@@ -1,0 +1,473 @@
+#include "account.h"
+
+#include "account_refresh.h"
+#include "errors.h"
+#include "log.h"
+#include "timer.h"
+
+#include <string.h>
+
+#define MIN_VALIDITY_S 60
+#define LIFE_DEFAULT_S 3600 /* where the provider does not say (RFC 6749 section 5.1) */
+#define LIFE_MAX_S (366 * 24 * 3600)
+#define EARLY_PERCENT 80
+#define EARLY_JITTER_PERCENT 5
+#define BACKOFF_FIRST_S 1
+#define BACKOFF_MAX_S 60
+
+struct AccountWaiter {
+    Account *account;
+    gint64 min_validity_s;
+    gint64 timeout_s;
+    gint64 deadline_us;
+    AccountTokenDone done;
+    gpointer data;
+    Timer *deadline;
+    guint early_end; /* the idle source that tells early_error */
+    GError *early_error;
+};
+
+struct Account {
+    Context *context;
+    char *name, *address, *login, *provider;
+    AccountState state;
+    char *reason, *hint;
+
+    Secret *token;
+    gint64 token_ends_us; /* CLOCK_BOOTTIME */
+    gint64 token_life_s;
+    gint64 token_expires_at; /* wall clock */
+    gboolean used;           /* asked for since the last refresh */
+
+    AccountRefresh *refresh; /* in flight */
+    GQueue waiters;          /* of AccountWaiter */
+    Timer *next;             /* an early refresh, or another try */
+    guint failures;
+    gint64 retry_at_us;  /* not before, after a failure; 0: any time */
+    gint64 forced_at_us; /* of the last refresh that RejectToken forced; 0: never */
+    guint places_taken;
+};
+
+static const char *const state_names[] = {
+    [ACCOUNT_READY] = "ready",
+    [ACCOUNT_AUTHORIZATION_REQUIRED] = "authorization_required",
+    [ACCOUNT_CONFIGURATION_ERROR] = "configuration_error",
+    [ACCOUNT_UNAVAILABLE] = "unavailable",
+    [ACCOUNT_KEYRING_LOCKED] = "keyring_locked",
+};
+
+const char *account_state_name(AccountState state)
+{
+    return state_names[state];
+}
+
+char *account_secret_name(const char *account_name)
+{
+    return g_strconcat("account/", account_name, NULL);
+}
+
+static const char *user_of(const Account *account)
+{
+    return account->login ? account->login : account->address;
+}
+
+static StateAccount *record_of(const Account *account)
+{
+    return state_account(account->context->state, account->name);
+}
+
+/* The one place where the state changes. */
+static void set_state(Account *account, AccountState state, const char *reason, const char *hint)
+{
+    if (account->state != state)
+        log_debug("%s: %s -> %s", account->name, state_names[account->state], state_names[state]);
+    account->state = state;
+    g_free(account->reason);
+    g_free(account->hint);
+    account->reason = g_strdup(reason);
+    account->hint = g_strdup(hint);
+}
+
+static void set_authorization_required(Account *account, const char *reason)
+{
+    g_autofree char *hint = g_strcmp0(account->name, account->address) == 0
+                                ? g_strdup_printf("run: postkey authorize %s", account->address)
+                                : g_strdup_printf("run: postkey authorize %s --account %s",
+                                                  account->address, account->name);
+    set_state(account, ACCOUNT_AUTHORIZATION_REQUIRED, reason, hint);
+}
+
+static GError *authorization_error(const Account *account)
+{
+    GError *error = NULL;
+    error_set(&error, POSTKEY_ERROR_AUTHORIZATION, NULL, account->hint, "%s", account->reason);
+    return error;
+}
+
+/* ---- the token in the cache ---- */
+
+static gint64 token_left_s(const Account *account)
+{
+    return account->token ? (account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC : 0;
+}
+
+static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
+{
+    if (min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT)
+        return MIN(MIN_VALIDITY_S, account->token_life_s / 4);
+    return MIN(min_validity_s, account->token_life_s * 4 / 5);
+}
+
+static void fill_token(const Account *account, AccountToken *token)
+{
+    *token = (AccountToken){
+        .user = user_of(account), .token = account->token, .expires_at = account->token_expires_at};
+}
+
+gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token)
+{
+    gint64 left_s = token_left_s(account);
+    if (left_s <= 0 || left_s < wanted_validity_s(account, min_validity_s))
+        return FALSE;
+    account->used = TRUE;
+    fill_token(account, token);
+    return TRUE;
+}
+
+void account_drop_token(Account *account)
+{
+    g_clear_pointer(&account->token, secret_free);
+    account->token_expires_at = -1;
+    account->retry_at_us = 0;
+    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
+        set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
+}
+
+void account_reject_token(Account *account, const Secret *token, const char *detail)
+{
+    if (!account->token || !secret_equal(account->token, token))
+        return;
+    gint64 now_us = timer_now_us();
+    gint64 interval_us = (gint64)ACCOUNT_REJECT_INTERVAL_S * G_USEC_PER_SEC;
+    if (account->forced_at_us && now_us - account->forced_at_us < interval_us) {
+        log_warning("%s: a server refused the token again, too soon for another refresh: %s",
+                    account->name, detail ? detail : "it gave no reason");
+        return;
+    }
+    log_notice("%s: a server refused the token, the next call refreshes: %s", account->name,
+               detail ? detail : "it gave no reason");
+    account->forced_at_us = now_us;
+    account_drop_token(account);
+}
+
+/* ---- waiting callers ---- */
+
+static void waiter_free(AccountWaiter *waiter)
+{
+    timer_cancel(waiter->deadline);
+    g_clear_handle_id(&waiter->early_end, g_source_remove);
+    g_clear_error(&waiter->early_error);
+    g_free(waiter);
+}
+
+void account_waiter_cancel(AccountWaiter *waiter)
+{
+    if (!waiter)
+        return;
+    g_queue_remove(&waiter->account->waiters, waiter);
+    waiter_free(waiter);
+}
+
+/* The waiter is gone before its callback runs. */
+static void answer(AccountWaiter *waiter, const AccountToken *token, const GError *error)
+{
+    AccountTokenDone done = waiter->done;
+    gpointer data = waiter->data;
+    account_waiter_cancel(waiter);
+    done(token, error, data);
+}
+
+static void waiter_timed_out(gpointer data)
+{
+    AccountWaiter *waiter = data;
+    g_autoptr(GError) error = NULL;
+    waiter->deadline = NULL;
+    error_set(&error, POSTKEY_ERROR_UNAVAILABLE, "it takes longer than this caller wanted to wait",
+              "try again; the broker goes on trying",
+              "the provider of %s did not answer within %" G_GINT64_FORMAT " s",
+              waiter->account->name, waiter->timeout_s);
+    answer(waiter, NULL, error);
+}
+
+static gboolean tell_early_end(gpointer data)
+{
+    AccountWaiter *waiter = data;
+    waiter->early_end = 0;
+    g_autoptr(GError) error = g_steal_pointer(&waiter->early_error);
+    answer(waiter, NULL, error);
+    return G_SOURCE_REMOVE;
+}
+
+/* Answers everybody who waits now; who comes while we do so waits for the next round. */
+static void answer_all(Account *account, const GError *error)
+{
+    AccountToken token;
+    for (guint left = account->waiters.length; left > 0 && account->waiters.head; left--) {
+        AccountWaiter *waiter = account->waiters.head->data;
+        gboolean content = waiter->min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT;
+        if (waiter->early_end) { /* has its answer already */
+            g_queue_push_tail(&account->waiters, g_queue_pop_head(&account->waiters));
+            continue;
+        }
+        /* Without an error the token is fresh; with one, what is still valid is better than
+         * nothing. */
+        gboolean served = !error || (content && token_left_s(account) > 0);
+        fill_token(account, &token);
+        account->used |= served;
+        answer(waiter, served ? &token : NULL, served ? NULL : error);
+    }
+}
+
+/* ---- refreshing ---- */
+
+static void start_refresh(Account *account);
+
+static void next_is_due(gpointer data)
+{
+    Account *account = data;
+    account->next = NULL;
+    gboolean wanted = account->waiters.length > 0 || account->used;
+    if (wanted && !account->refresh && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
+        start_refresh(account);
+}
+
+static void schedule(Account *account, gint64 at_us)
+{
+    timer_cancel(account->next);
+    account->next = timer_start(at_us, next_is_due, account);
+}
+
+static void publish(Account *account, const OauthTokenReply *reply)
+{
+    gint64 now_us = timer_now_us();
+    gint64 life_s = reply->expires_in >= 0 ? MIN(reply->expires_in, LIFE_MAX_S) : LIFE_DEFAULT_S;
+    gint64 percent = EARLY_PERCENT - g_random_int_range(0, EARLY_JITTER_PERCENT + 1);
+    secret_free(account->token);
+    account->token = secret_dup(reply->access_token);
+    account->token_life_s = life_s;
+    account->token_ends_us = now_us + life_s * G_USEC_PER_SEC;
+    account->token_expires_at = g_get_real_time() / G_USEC_PER_SEC + life_s;
+    account->failures = 0;
+    account->retry_at_us = 0;
+    account->used = FALSE;
+    set_state(account, ACCOUNT_READY, NULL, NULL);
+    schedule(account, now_us + life_s * G_USEC_PER_SEC / 100 * percent);
+}
+
+static void back_off(Account *account, gint64 retry_after_s)
+{
+    gint64 wait_s = MIN((gint64)BACKOFF_FIRST_S << MIN(account->failures, 10), BACKOFF_MAX_S);
+    wait_s = MAX(wait_s, retry_after_s);
+    account->failures++;
+    /* Up to a quarter more, so that the accounts of many machines do not come back in step. */
+    gint64 wait_us = wait_s * G_USEC_PER_SEC + g_random_int_range(0, 250000) * wait_s;
+    account->retry_at_us = timer_now_us() + wait_us;
+    schedule(account, account->retry_at_us);
+}
+
+static void note_failure(Account *account, const GError *error)
+{
+    EventKind kind = EVENT_REFRESH_FAILED;
+    const char *meaning = error_meaning(error) ? error_meaning(error) : error->message;
+    switch (error->domain == POSTKEY_ERROR ? error->code : POSTKEY_ERROR_IO) {
+    case POSTKEY_ERROR_AUTHORIZATION:
+        set_authorization_required(account, meaning);
+        kind = EVENT_AUTHORIZATION_REQUIRED;
+        break;
+    case POSTKEY_ERROR_CONFIGURATION:
+    case POSTKEY_ERROR_CLIENT_NOT_FOUND:
+        set_state(account, ACCOUNT_CONFIGURATION_ERROR, meaning, error_remedy(error));
+        break;
+    case POSTKEY_ERROR_KEYRING_LOCKED:
+        set_state(account, ACCOUNT_KEYRING_LOCKED, meaning, error_remedy(error));
+        break;
+    case POSTKEY_ERROR_UNAVAILABLE:
+        set_state(account, ACCOUNT_UNAVAILABLE, meaning, error_remedy(error));
+        back_off(account, error_retry_after(error));
+        break;
+    default:
+        set_state(account, ACCOUNT_UNAVAILABLE, meaning, error_remedy(error));
+        break;
+    }
+    g_autofree char *reason = g_strdup_printf("%s: %s", error->message, meaning);
+    Event event = {.kind = kind, .account = account->name, .reason = reason, .expires = -1};
+    events_emit(account->context->events, &event);
+}
+
+static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer data)
+{
+    Account *account = data;
+    account->refresh = NULL;
+    if (error) {
+        /* While the old token lives we go on trying by ourselves; a dead one is asked for again. */
+        account->used = token_left_s(account) > 0;
+        note_failure(account, error);
+    } else {
+        publish(account, reply);
+        Event event = {.kind = EVENT_REFRESHED,
+                       .account = account->name,
+                       .expires = account->token_expires_at};
+        events_emit(account->context->events, &event);
+    }
+    /* An authorization that is lost is told in the words of the account, with its own remedy. */
+    g_autoptr(GError) lost = error && account->state == ACCOUNT_AUTHORIZATION_REQUIRED
+                                 ? authorization_error(account)
+                                 : NULL;
+    answer_all(account, lost ? lost : error);
+}
+
+static void start_refresh(Account *account)
+{
+    timer_cancel(g_steal_pointer(&account->next));
+    account->refresh = account_refresh_start(account->context, account->name, account->provider,
+                                             refresh_done, account);
+}
+
+/* Why there is no sense in asking the provider now; NULL when there is. Returns owned. */
+static GError *reason_not_to_ask(Account *account, gint64 deadline_us)
+{
+    GError *error = NULL;
+    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED)
+        return authorization_error(account);
+    if (account->retry_at_us <= deadline_us || account->retry_at_us <= timer_now_us())
+        return NULL;
+    gint64 wait_s = (account->retry_at_us - timer_now_us()) / G_USEC_PER_SEC + 1;
+    error_set(&error, POSTKEY_ERROR_UNAVAILABLE, account->reason, account->hint,
+              "the provider of %s failed %u times, the next try is in %" G_GINT64_FORMAT " s",
+              account->name, account->failures, wait_s);
+    error_set_retry_after(error, wait_s);
+    return error;
+}
+
+AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
+                                  AccountTokenDone done, gpointer data)
+{
+    AccountWaiter *waiter = g_new0(AccountWaiter, 1);
+    *waiter = (AccountWaiter){.account = account,
+                              .min_validity_s = min_validity_s,
+                              .timeout_s = timeout_s,
+                              .deadline_us = timer_now_us() + timeout_s * G_USEC_PER_SEC,
+                              .done = done,
+                              .data = data};
+    g_queue_push_tail(&account->waiters, waiter);
+    account->used = TRUE;
+    if (!account->refresh)
+        waiter->early_error = reason_not_to_ask(account, waiter->deadline_us);
+    if (waiter->early_error) {
+        waiter->early_end = g_idle_add(tell_early_end, waiter);
+        return waiter;
+    }
+    waiter->deadline = timer_start(waiter->deadline_us, waiter_timed_out, waiter);
+    if (account->refresh)
+        return waiter;
+    if (account->retry_at_us > timer_now_us())
+        schedule(account, account->retry_at_us);
+    else
+        start_refresh(account);
+    return waiter;
+}
+
+void account_authorized(Account *account, const OauthTokenReply *reply)
+{
+    /* A refresh with the old credential must not speak any more. */
+    account_refresh_abandon(g_steal_pointer(&account->refresh));
+    account->forced_at_us = 0;
+    publish(account, reply);
+    answer_all(account, NULL);
+}
+
+/* ---- connection places ---- */
+
+gboolean account_take_place(Account *account, gint64 max)
+{
+    if (max > 0 && account->places_taken >= max)
+        return FALSE;
+    account->places_taken++;
+    return TRUE;
+}
+
+void account_return_place(Account *account)
+{
+    if (account->places_taken > 0)
+        account->places_taken--;
+}
+
+/* ---- life ---- */
+
+Account *account_new(Context *context, const AccountIdentity *identity)
+{
+    Account *account = g_new0(Account, 1);
+    account->context = context;
+    account->name = g_strdup(identity->name);
+    account->address = g_strdup(identity->address);
+    account->login = g_strdup(identity->login);
+    account->provider = g_strdup(identity->provider);
+    account->token_expires_at = -1;
+    g_queue_init(&account->waiters);
+    const StateAccount *record = record_of(account);
+    if (!record)
+        set_authorization_required(account, "nobody has authorized it yet");
+    else if (record->lost_reason)
+        set_authorization_required(account, record->lost_reason);
+    return account;
+}
+
+void account_free(Account *account)
+{
+    if (!account)
+        return;
+    g_autoptr(GError) gone = NULL;
+    error_set(&gone, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "it was removed while this call waited", NULL,
+              "there is no account %s", account->name);
+    g_clear_pointer(&account->token, secret_free);
+    while (account->waiters.head)
+        answer(account->waiters.head->data, NULL, gone);
+    account_refresh_abandon(account->refresh);
+    timer_cancel(account->next);
+    g_free(account->name);
+    g_free(account->address);
+    g_free(account->login);
+    g_free(account->provider);
+    g_free(account->reason);
+    g_free(account->hint);
+    g_free(account);
+}
+
+AccountInfo account_info(const Account *account)
+{
+    static const char *const no_scopes[] = {NULL};
+    const StateAccount *record = record_of(account);
+    return (AccountInfo){
+        .name = account->name,
+        .address = account->address,
+        .user = user_of(account),
+        .provider = account->provider,
+        .state = account->state,
+        .reason = account->reason,
+        .hint = account->hint,
+        .scopes = record && record->scopes ? (const char *const *)record->scopes : no_scopes,
+        .token_expires_at = token_left_s(account) > 0 ? account->token_expires_at : -1,
+        .authorization_expires_at = record ? record->authorization_expires_at : -1,
+        .authorized_at = record ? record->authorized_at : -1,
+        .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,
+        .places_taken = account->places_taken,
+    };
+}
+
+gboolean account_has_identity(const Account *account, const AccountIdentity *identity)
+{
+    return strcmp(account->name, identity->name) == 0 &&
+           strcmp(account->address, identity->address) == 0 &&
+           g_strcmp0(account->login, identity->login) == 0 &&
+           strcmp(account->provider, identity->provider) == 0;
+}

@@ -1,0 +1,100 @@
+/* The life of one account's access token: a cached token, one refresh in flight, the callers that
+ * wait for it.
+ *
+ * Whoever asks, one refresh at a time; early, before the token ends, for an account in use; a
+ * rotated refresh token is in the store before the access token that came with it is handed out;
+ * the body of the provider's answer decides what a failure means. Deadlines are on CLOCK_BOOTTIME
+ * (timer.h), wall clock only for show.
+ */
+#pragma once
+
+#include "context.h"
+#include "oauth.h"
+
+typedef struct Account Account;
+typedef struct AccountWaiter AccountWaiter;
+
+typedef enum {
+    ACCOUNT_READY,
+    ACCOUNT_AUTHORIZATION_REQUIRED,
+    ACCOUNT_CONFIGURATION_ERROR,
+    ACCOUNT_UNAVAILABLE,
+    ACCOUNT_KEYRING_LOCKED,
+} AccountState;
+
+/* The interface's word for it. Borrowed, static. */
+const char *account_state_name(AccountState state);
+
+/* What is known of an account; all borrowed, valid until the next call on the account. */
+typedef struct {
+    const char *name, *address, *user, *provider;
+    AccountState state;
+    const char *reason, *hint; /* NULL when ready */
+    const char *const *scopes;
+    gint64 token_expires_at;         /* wall clock, seconds; -1: no token in the cache */
+    gint64 authorization_expires_at; /* -1: no limit known */
+    gint64 authorized_at;            /* -1: never */
+    gboolean unsaved;                /* a rotated refresh token waits for the store */
+    guint places_taken;
+} AccountInfo;
+
+typedef struct {
+    const char *user;
+    const Secret *token; /* borrowed for the callback */
+    gint64 expires_at;   /* wall clock, seconds */
+} AccountToken;
+
+/* Who an account is; all borrowed and copied. login is NULL when address itself signs in. */
+typedef struct {
+    const char *name, *address, *login, *provider;
+} AccountIdentity;
+
+/* An account of the configuration or the state; its record, where there is one, is found by its
+ * name. Returns owned. */
+Account *account_new(Context *context, const AccountIdentity *identity);
+
+/* Waiting callers get POSTKEY_ERROR_ACCOUNT_NOT_FOUND; what is under way comes to nothing. */
+void account_free(Account *account);
+
+AccountInfo account_info(const Account *account);
+gboolean account_has_identity(const Account *account, const AccountIdentity *identity);
+
+/* The default of min_validity: 60 s, or a quarter of a shorter token's life. */
+#define ACCOUNT_MIN_VALIDITY_DEFAULT (-1)
+#define ACCOUNT_TIMEOUT_DEFAULT_S 30
+#define ACCOUNT_TIMEOUT_MAX_S 600
+
+/* The token in the cache, if it is valid for min_validity_s more. A min_validity beyond the token's
+ * life means four fifths of that life: who asks for too much gets a fresh token, and the provider
+ * no storm. */
+gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token);
+
+/* Exactly one of token and error is there: POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION,
+ * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. */
+typedef void (*AccountTokenDone)(const AccountToken *token, const GError *error, gpointer data);
+
+/* Waits for a token from the provider, at most timeout_s. done runs once, later, never from inside
+ * this call; the handle is valid until then. */
+AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
+                                  AccountTokenDone done, gpointer data);
+void account_waiter_cancel(AccountWaiter *waiter);
+
+/* Drops the token in the cache; the next wait asks the provider, whatever it said before. */
+void account_drop_token(Account *account);
+
+/* A server refused this token. Counts only for the token in the cache, and once in
+ * ACCOUNT_REJECT_INTERVAL_S: a server that refuses every token must not become a storm at the
+ * provider. */
+#define ACCOUNT_REJECT_INTERVAL_S 300
+void account_reject_token(Account *account, const Secret *token, const char *detail);
+
+/* A person authorized the account: its refresh token is in the store already, its record in the
+ * state. */
+void account_authorized(Account *account, const OauthTokenReply *reply);
+
+/* Connection places: FALSE when max (0: no limit) are taken. */
+gboolean account_take_place(Account *account, gint64 max);
+void account_return_place(Account *account);
+
+/* The name of an account's credential in the store. Returns owned. */
+char *account_secret_name(const char *account_name);

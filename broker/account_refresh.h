@@ -1,0 +1,27 @@
+/* One refresh of one account, from the provider's section to the keyring (RFC 6749 section 6).
+ *
+ * The steps: complete the provider (lookup.h), take the refresh token from the store, ask the token
+ * endpoint, and where the provider rotated the refresh token put the new one into the store before
+ * anybody sees the access token that came with it. The record's fate (lost, interrupted, rotates)
+ * is kept in the state.
+ */
+#pragma once
+
+#include "context.h"
+#include "oauth.h"
+
+typedef struct AccountRefresh AccountRefresh;
+
+/* reply is borrowed, with the verdict OAUTH_GRANTED; or NULL and the error:
+ * POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION, _CLIENT_NOT_FOUND, _UNAVAILABLE (with
+ * error_retry_after()), _KEYRING_*. */
+typedef void (*AccountRefreshDone)(OauthTokenReply *reply, const GError *error, gpointer data);
+
+/* done runs once, later, never from inside this call; the handle is valid until then. */
+AccountRefresh *account_refresh_start(Context *context, const char *account_name,
+                                      const char *provider_name, AccountRefreshDone done,
+                                      gpointer data);
+
+/* done will not run. A rotated token that is on its way into the store still gets there, unless
+ * another credential took its place. NULL is fine. */
+void account_refresh_abandon(AccountRefresh *refresh);

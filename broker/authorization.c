@@ -1,0 +1,466 @@
+#include "authorization.h"
+
+#include "errors.h"
+#include "flow_browser.h"
+#include "flow_device.h"
+#include "log.h"
+#include "lookup.h"
+
+#include <string.h>
+
+struct Authorization {
+    Context *context;
+    Accounts *accounts;
+    char *name, *address, *login, *provider_name;
+    char **purposes;
+    char **scopes; /* asked for */
+    AuthorizationFlow wanted;
+    guint port;
+    const AuthorizationEvents *events; /* NULL: cancelled while the store is at work */
+    gpointer data;
+    Lookup *lookup;
+    Provider *provider;
+    FlowDevice *device;
+    FlowBrowser *browser;
+    OauthTokenReply granted;
+    gboolean storing;
+    guint early_end; /* the idle source that tells early_error */
+    GError *early_error;
+};
+
+/* ---- life ---- */
+
+static void end_flows(Authorization *authorization, const GError *error)
+{
+    g_clear_pointer(&authorization->device, flow_device_free);
+    FlowBrowser *browser = g_steal_pointer(&authorization->browser);
+    if (error) {
+        g_autofree char *text = g_strdup_printf("%s %s", error->message,
+                                                error_meaning(error) ? error_meaning(error) : "");
+        flow_browser_free(browser, FALSE, "Not authorized", text);
+        return;
+    }
+    g_autofree char *text = g_strdup_printf(
+        "postkey may now send mail for %s. You can close this page.", authorization->address);
+    flow_browser_free(browser, TRUE, "All set", text);
+}
+
+static void authorization_free(Authorization *authorization, const GError *error)
+{
+    GHashTable *authorizing = authorization->context->authorizing;
+    if (g_hash_table_lookup(authorizing, authorization->name) == authorization)
+        g_hash_table_remove(authorizing, authorization->name);
+    lookup_cancel(authorization->lookup);
+    end_flows(authorization, error);
+    g_clear_handle_id(&authorization->early_end, g_source_remove);
+    g_clear_error(&authorization->early_error);
+    provider_free(authorization->provider);
+    oauth_token_reply_clear(&authorization->granted);
+    g_strfreev(authorization->purposes);
+    g_strfreev(authorization->scopes);
+    g_free(authorization->name);
+    g_free(authorization->address);
+    g_free(authorization->login);
+    g_free(authorization->provider_name);
+    g_free(authorization);
+}
+
+static void fail(Authorization *authorization, const GError *error)
+{
+    const AuthorizationEvents *events = authorization->events;
+    gpointer data = authorization->data;
+    log_info("%s: not authorized: %s", authorization->name, error->message);
+    authorization_free(authorization, error);
+    if (events)
+        events->failed(error, data);
+}
+
+static void fail_with(Authorization *authorization, PostkeyErrorCode code, const char *meaning,
+                      const char *remedy, const char *what)
+{
+    g_autoptr(GError) error = NULL;
+    error_set(&error, code, meaning, remedy, "%s", what);
+    fail(authorization, error);
+}
+
+static gboolean tell_early_end(gpointer data)
+{
+    Authorization *authorization = data;
+    authorization->early_end = 0;
+    g_autoptr(GError) error = g_steal_pointer(&authorization->early_error);
+    fail(authorization, error);
+    return G_SOURCE_REMOVE;
+}
+
+void authorization_cancel(Authorization *authorization)
+{
+    if (!authorization)
+        return;
+    authorization->events = NULL;
+    if (authorization->storing)
+        return;
+    g_autoptr(GError) error = NULL;
+    error_set(&error, POSTKEY_ERROR_CANCELLED, "The program that asked for it went away.", NULL,
+              "The authorization was cancelled.");
+    authorization_free(authorization, error);
+}
+
+static void tell(Authorization *authorization, AuthorizationStep step)
+{
+    step.account = authorization->name;
+    step.provider = authorization->provider_name;
+    if (authorization->events)
+        authorization->events->step(&step, authorization->data);
+}
+
+/* ---- the end: check, store, remember ---- */
+
+static gboolean is_identity_scope(const char *scope)
+{
+    static const char *const identity[] = {"openid", "email", "profile", "offline_access", NULL};
+    return g_strv_contains(identity, scope);
+}
+
+/* The first scope asked for that was not granted, or NULL. Identity scopes come back under other
+ * names. */
+static const char *missing_scope(const Authorization *authorization)
+{
+    const char *const *granted = (const char *const *)authorization->granted.scopes;
+    if (!granted)
+        return NULL;
+    for (char **scope = authorization->scopes; *scope; scope++)
+        if (!is_identity_scope(*scope) && !g_strv_contains(granted, *scope))
+            return *scope;
+    return NULL;
+}
+
+/* NULL when what was granted is what we need. */
+static GError *check_grant(const Authorization *authorization)
+{
+    GError *error = NULL;
+    const char *expected = authorization->login ? authorization->login : authorization->address;
+    const char *who = authorization->granted.id_token_email;
+    const char *scope = missing_scope(authorization);
+    if (who && !oauth_same_identity(who, expected)) {
+        g_autofree char *meaning = g_strdup_printf("the tokens would be for %s", who);
+        error_set(&error, POSTKEY_ERROR_AUTHORIZATION, meaning,
+                  "run postkey authorize again and choose the right account, or name the other one "
+                  "with --login",
+                  "%s signed in, but %s was expected", who, expected);
+    } else if (scope) {
+        g_autofree char *meaning = g_strdup_printf("without %s no mail can be sent", scope);
+        error_set(&error, POSTKEY_ERROR_AUTHORIZATION, meaning,
+                  "run postkey authorize again and leave every box on the consent page ticked",
+                  "not everything that postkey asked for was granted");
+    } else if (!authorization->granted.refresh_token) {
+        error_set(&error, POSTKEY_ERROR_AUTHORIZATION,
+                  "without one a person would have to sign in again every hour",
+                  "remove postkey's access on the provider's account page and authorize again; "
+                  "with other providers "
+                  "add offline_access to scopes=",
+                  "the provider sent no refresh token");
+    }
+    return error;
+}
+
+static void remember(Authorization *authorization)
+{
+    StateAccount *record = state_account_ensure(authorization->context->state, authorization->name);
+    const OauthTokenReply *granted = &authorization->granted;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_free(record->address);
+    g_free(record->login);
+    g_free(record->provider);
+    g_free(record->client_id);
+    g_strfreev(record->scopes);
+    record->address = g_strdup(authorization->address);
+    record->login = g_strdup(authorization->login);
+    record->provider = g_strdup(authorization->provider_name);
+    record->client_id = g_strdup(authorization->provider->client_id);
+    record->scopes = g_strdupv(granted->scopes ? granted->scopes : authorization->scopes);
+    g_clear_pointer(&record->lost_reason, g_free);
+    record->authorized_at = now;
+    record->authorization_expires_at =
+        granted->refresh_token_expires_in >= 0 ? now + granted->refresh_token_expires_in : -1;
+    record->rotation = STATE_ROTATION_UNKNOWN;
+    record->refreshing = FALSE;
+}
+
+static void finish(Authorization *authorization)
+{
+    Context *context = authorization->context;
+    Account *account = accounts_refresh_identity(authorization->accounts, authorization->name);
+    if (account)
+        account_authorized(account, &authorization->granted);
+    const StateAccount *record = state_account(context->state, authorization->name);
+    Event event = {.kind = EVENT_AUTHORIZED,
+                   .account = authorization->name,
+                   .expires = record->authorization_expires_at};
+    events_emit(context->events, &event);
+    tell(authorization,
+         (AuthorizationStep){.kind = AUTHORIZATION_DONE,
+                             .flow = authorization->browser ? AUTHORIZATION_BROWSER
+                                                            : AUTHORIZATION_DEVICE,
+                             .scopes = (const char *const *)record->scopes,
+                             .expires_in = -1,
+                             .authorization_expires_at = record->authorization_expires_at});
+    authorization_free(authorization, NULL);
+}
+
+static void credential_stored(const GError *error, gpointer data)
+{
+    Authorization *authorization = data;
+    authorization->storing = FALSE;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    unsaved_drop(authorization->context->unsaved, authorization->name);
+    remember(authorization);
+    g_autoptr(GError) unsaved_state = NULL;
+    if (!state_save(authorization->context->state, &unsaved_state)) {
+        fail(authorization, unsaved_state);
+        return;
+    }
+    finish(authorization);
+}
+
+/* A flow brought tokens, or an error. */
+static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer data)
+{
+    Authorization *authorization = data;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    authorization->granted = *reply;
+    *reply = (OauthTokenReply){0};
+    g_autoptr(GError) unfit = check_grant(authorization);
+    if (unfit) {
+        fail(authorization, unfit);
+        return;
+    }
+    authorization->storing = TRUE;
+    g_autofree char *name = account_secret_name(authorization->name);
+    g_autofree char *label = g_strdup_printf("postkey: %s", authorization->name);
+    store_put(authorization->context->store, name, NULL, authorization->granted.refresh_token,
+              label, credential_stored, authorization);
+}
+
+/* ---- the browser flow ---- */
+
+static const FlowBrowserEvents browser_events = {.finished = flow_finished};
+
+static void start_browser(Authorization *authorization)
+{
+    g_autoptr(GError) error = NULL;
+    if (!authorization->provider->authorization_endpoint) {
+        fail_with(authorization, POSTKEY_ERROR_CONFIGURATION, "no authorization endpoint is known",
+                  "add issuer= or authorization_endpoint= to the provider's section",
+                  "the provider cannot be used with the browser flow");
+        return;
+    }
+    FlowBrowserRequest request = {.scopes = (const char *const *)authorization->scopes,
+                                  .login_hint = authorization->login ? authorization->login
+                                                                     : authorization->address,
+                                  .port = authorization->port};
+    authorization->browser =
+        flow_browser_start(authorization->context->http, authorization->provider, &request,
+                           &browser_events, authorization, &error);
+    if (!authorization->browser) {
+        fail(authorization, error);
+        return;
+    }
+    gint64 expires_in = flow_browser_expires_in(authorization->browser);
+    tell(authorization,
+         (AuthorizationStep){.kind = AUTHORIZATION_VISIT,
+                             .flow = AUTHORIZATION_BROWSER,
+                             .authorization_uri = flow_browser_uri(authorization->browser),
+                             .expires_in = expires_in,
+                             .authorization_expires_at = -1});
+    tell(authorization, (AuthorizationStep){.kind = AUTHORIZATION_WAITING,
+                                            .flow = AUTHORIZATION_BROWSER,
+                                            .expires_in = expires_in,
+                                            .authorization_expires_at = -1});
+}
+
+/* ---- the device flow ---- */
+
+static void device_visit(const OauthDeviceReply *reply, gpointer data)
+{
+    tell(data, (AuthorizationStep){.kind = AUTHORIZATION_VISIT,
+                                   .flow = AUTHORIZATION_DEVICE,
+                                   .verification_uri = reply->verification_uri,
+                                   .verification_uri_complete = reply->verification_uri_complete,
+                                   .user_code = reply->user_code,
+                                   .expires_in = reply->expires_in,
+                                   .authorization_expires_at = -1});
+}
+
+static void device_waiting(gint64 expires_in_s, gpointer data)
+{
+    tell(data, (AuthorizationStep){.kind = AUTHORIZATION_WAITING,
+                                   .flow = AUTHORIZATION_DEVICE,
+                                   .expires_in = expires_in_s,
+                                   .authorization_expires_at = -1});
+}
+
+static void fall_back(Authorization *authorization, const char *reason)
+{
+    tell(authorization, (AuthorizationStep){.kind = AUTHORIZATION_FALLBACK,
+                                            .flow = AUTHORIZATION_DEVICE,
+                                            .reason = reason,
+                                            .expires_in = -1,
+                                            .authorization_expires_at = -1});
+    start_browser(authorization);
+}
+
+static void device_refused(const char *reason, gpointer data)
+{
+    Authorization *authorization = data;
+    g_autofree char *why = g_strdup(reason); /* it is the flow's own */
+    g_clear_pointer(&authorization->device, flow_device_free);
+    if (authorization->wanted == AUTHORIZATION_DEVICE)
+        fail_with(authorization, POSTKEY_ERROR_CONFIGURATION, why,
+                  "use the browser flow: --flow browser", "the provider refuses the device flow");
+    else
+        fall_back(authorization, why);
+}
+
+static const FlowDeviceEvents device_events = {.visit = device_visit,
+                                               .waiting = device_waiting,
+                                               .refused = device_refused,
+                                               .finished = flow_finished};
+
+static void start_flow(Authorization *authorization)
+{
+    gboolean has_device = authorization->provider->device_authorization_endpoint != NULL;
+    if (authorization->wanted == AUTHORIZATION_BROWSER)
+        start_browser(authorization);
+    else if (has_device)
+        authorization->device = flow_device_start(
+            authorization->context->http, authorization->provider,
+            (const char *const *)authorization->scopes, &device_events, authorization);
+    else if (authorization->wanted == AUTHORIZATION_DEVICE)
+        fail_with(authorization, POSTKEY_ERROR_CONFIGURATION,
+                  "no device authorization endpoint is known",
+                  "use the browser flow: --flow browser",
+                  "the provider cannot be used with the device flow");
+    else
+        fall_back(authorization, "the provider has no device authorization endpoint");
+}
+
+/* ---- the beginning ---- */
+
+static void provider_ready(Provider *provider, const GError *error, gpointer data)
+{
+    Authorization *authorization = data;
+    authorization->lookup = NULL;
+    authorization->provider = provider;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    g_autoptr(GError) unfit = NULL;
+    authorization->scopes =
+        provider_scopes(provider, (const char *const *)authorization->purposes, &unfit);
+    if (!authorization->scopes)
+        fail(authorization, unfit);
+    else if (!provider->token_endpoint)
+        fail_with(authorization, POSTKEY_ERROR_CONFIGURATION, "no token endpoint is known",
+                  "add issuer= or token_endpoint= to the provider's section",
+                  "the provider cannot be used");
+    else
+        start_flow(authorization);
+}
+
+/* A second authorization of the same account takes the place of the first. */
+static void supersede(Context *context, const char *name)
+{
+    Authorization *older = g_hash_table_lookup(context->authorizing, name);
+    if (!older || older->storing)
+        return;
+    g_hash_table_remove(context->authorizing, name);
+    error_set(&older->early_error, POSTKEY_ERROR_CANCELLED,
+              "A newer one for the same account took its place.", NULL,
+              "The authorization was cancelled.");
+    lookup_cancel(g_steal_pointer(&older->lookup));
+    end_flows(older, older->early_error);
+    older->early_end = g_idle_add(tell_early_end, older);
+}
+
+static gboolean is_address(const char *text)
+{
+    const char *at = text ? strrchr(text, '@') : NULL;
+    if (!at || at == text || !at[1] || strlen(text) > 254)
+        return FALSE;
+    for (; *text; text++)
+        if ((guchar)*text <= 0x20 || *text == 0x7f)
+            return FALSE;
+    return TRUE;
+}
+
+Authorization *authorization_start(Context *context, Accounts *accounts,
+                                   const AuthorizationRequest *request,
+                                   const AuthorizationEvents *events, gpointer data, GError **error)
+{
+    if (!is_address(request->address) || (request->login && !is_address(request->login))) {
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "give the mail address, as in you@gmail.com",
+                  "this is not a mail address");
+        return NULL;
+    }
+    g_autofree char *name = request->account ? g_strdup(request->account)
+                                             : accounts_name_for(accounts, request->address);
+    const StateAccount *record = state_account(context->state, name);
+    const char *provider = request->provider;
+    if (!provider && record && g_ascii_strcasecmp(record->address, request->address) == 0)
+        provider = record->provider;
+    if (!provider)
+        provider = config_provider_of_address(context->config, request->address);
+    if (!provider) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION,
+                  "no preset and no section of postkey.conf serves its domain",
+                  "name it: --provider google, or the name of a [provider] section",
+                  "the provider of %s is not known", request->address);
+        return NULL;
+    }
+    supersede(context, name);
+    Authorization *authorization = g_new0(Authorization, 1);
+    *authorization = (Authorization){.context = context,
+                                     .accounts = accounts,
+                                     .name = g_steal_pointer(&name),
+                                     .address = g_strdup(request->address),
+                                     .login = g_strdup(request->login),
+                                     .provider_name = g_strdup(provider),
+                                     .purposes = g_strdupv((char **)request->purposes),
+                                     .wanted = request->flow,
+                                     .port = request->port,
+                                     .events = events,
+                                     .data = data};
+    g_hash_table_replace(context->authorizing, authorization->name, authorization);
+    authorization->lookup = lookup_provider(context, provider, provider_ready, authorization);
+    return authorization;
+}
+
+const char *authorization_account(const Authorization *authorization)
+{
+    return authorization->name;
+}
+
+const char *authorization_provider(const Authorization *authorization)
+{
+    return authorization->provider_name;
+}
+
+gboolean authorization_complete(const Context *context, const char *account,
+                                const char *redirect_url, GError **error)
+{
+    Authorization *authorization = g_hash_table_lookup(context->authorizing, account);
+    if (authorization && authorization->browser)
+        return flow_browser_complete(authorization->browser, redirect_url, error);
+    error_set(error, POSTKEY_ERROR_REFUSED,
+              "nobody is authorizing this account in a browser right now",
+              "run postkey authorize, and paste the address there",
+              "no browser authorization of %s is under way", account);
+    return FALSE;
+}

@@ -1,0 +1,22 @@
+/* What the parts of one broker share; all borrowed, owned by main. */
+#pragma once
+
+#include "config.h"
+#include "events.h"
+#include "http.h"
+#include "state.h"
+#include "store.h"
+#include "unsaved.h"
+
+typedef struct {
+    Config *config;          /* replaced by Reload */
+    const char *config_path; /* that it is read from */
+    gboolean config_required; /* somebody named the path: it has to be there */
+    State *state;
+    Store *store;
+    Unsaved *unsaved;
+    HttpClient *http;
+    Events *events;
+    GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
+    GHashTable *authorizing; /* account name -> Authorization, those under way */
+} Context;

@@ -1,0 +1,108 @@
+#include "http_failure.h"
+
+#include "errors.h"
+
+#include <gnutls/x509.h>
+#include <string.h>
+
+static const struct {
+    CURLcode code;
+    const char *meaning, *remedy;
+} failures[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, "there is no such host, or this machine has no network",
+     "check the network and the name"},
+    {CURLE_COULDNT_RESOLVE_PROXY, "the proxy of the environment has no address",
+     "check https_proxy in the environment"},
+    {CURLE_COULDNT_CONNECT, "nobody answers there: no network, a firewall, or the server is down",
+     "check the network; it is tried again later"},
+    {CURLE_OPERATION_TIMEDOUT, "the server is slow, or something on the way swallows the packets",
+     "check the network; it is tried again later"},
+    {CURLE_SSL_CONNECT_ERROR,
+     "the server does not speak the TLS that is needed, or is no TLS server",
+     "check the URL and its port"},
+    {CURLE_GOT_NOTHING, "the server closed the connection without an answer", "try again later"},
+    {CURLE_SEND_ERROR, "the connection broke", "try again later"},
+    {CURLE_RECV_ERROR, "the connection broke", "try again later"},
+    {CURLE_PARTIAL_FILE, "the connection broke in the middle of the answer", "try again later"},
+    {CURLE_WEIRD_SERVER_REPLY, "this is no HTTP server", "check the URL and its port"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "this is no HTTP server that we can talk to", "check the URL"},
+};
+
+/* In GnuTLS's verdict. */
+static const struct {
+    guint status;
+    const char *why;
+} refusals[] = {
+    {GNUTLS_CERT_EXPIRED, "it has expired"},
+    {GNUTLS_CERT_NOT_ACTIVATED, "it is not valid yet"},
+    {GNUTLS_CERT_REVOKED, "it was revoked"},
+    {GNUTLS_CERT_INSECURE_ALGORITHM, "it is signed with an algorithm that is not secure"},
+    {GNUTLS_CERT_SIGNER_NOT_FOUND, "it comes from an authority that is not trusted here"},
+    {GNUTLS_CERT_SIGNER_NOT_CA, "it comes from somebody who is no authority"},
+    {GNUTLS_CERT_SIGNATURE_FAILURE, "its signature is wrong"},
+    {GNUTLS_CERT_PURPOSE_MISMATCH, "it is not made for servers"},
+};
+
+/* In curl's words. */
+static const struct {
+    const char *word, *why;
+} hints[] = {
+    {"expir", "it has expired"},
+    {"activat", "it is not valid yet"},
+    {"match", "it is for another name"},
+};
+
+/* curl says why in its words only; GnuTLS's flags survive in the verify result. Without a flag the
+ * chain was fine and the name was not. */
+static const char *certificate_refusal(const char *words, guint verify_result)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(refusals); i++)
+        if (verify_result & refusals[i].status)
+            return refusals[i].why;
+    for (gsize i = 0; i < G_N_ELEMENTS(hints); i++)
+        if (strstr(words, hints[i].word))
+            return hints[i].why;
+    return words[0] ? words : "it could not be checked";
+}
+
+static void set_certificate_failure(GError **error, const char *host, const char *why)
+{
+    error_set(error, POSTKEY_ERROR_UNAVAILABLE,
+              "somebody may be listening in, the server may be set up wrongly, or this machine's "
+              "clock may be "
+              "wrong; nothing was sent",
+              "check the clock; for a private authority set ca_file= of the provider",
+              "the certificate of %s was refused: %s", host, why);
+}
+
+void http_failure_set(GError **error, CURLcode code, const char *host, const char *words,
+                      guint verify_result)
+{
+    if (!words[0])
+        words = curl_easy_strerror(code);
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        set_certificate_failure(error, host, certificate_refusal(words, verify_result));
+        return;
+    }
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION,
+                  "the authorities to trust cannot be read, so no certificate can be checked",
+                  "set ca_file= of the provider to a PEM file, or install ca-certificates", "%s",
+                  words);
+        return;
+    }
+    if (code == CURLE_WRITE_ERROR) {
+        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "this is not the answer of such a server",
+                  "check the URL", "the answer of %s is too large", host);
+        return;
+    }
+    const char *meaning = NULL, *remedy = "try again later";
+    for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
+        if (failures[i].code == code) {
+            meaning = failures[i].meaning;
+            remedy = failures[i].remedy;
+        }
+    }
+    error_set(error, POSTKEY_ERROR_UNAVAILABLE, meaning, remedy, "cannot reach %s: %s", host,
+              words);
+}

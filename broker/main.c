@@ -1,0 +1,270 @@
+/* postkey-broker: the one process that holds refresh tokens. */
+
+#include "authorization.h"
+#include "broker_start.h"
+#include "errors.h"
+#include "fileio.h"
+#include "listen.h"
+#include "log.h"
+#include "paths.h"
+#include "service.h"
+#include "store_secret_service.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG_FILE_MAX ((goffset)1024 * 1024)
+
+typedef struct {
+    char *socket;
+    char *config;
+    char *log_level;
+    int ready_fd; /* -1: nobody waits for us */
+    gboolean version;
+} Options;
+
+typedef struct {
+    Context context;
+    Methods methods;
+    Listener listener;
+    Service *service;
+    char *config_path;
+    GMainLoop *loop;
+} Broker;
+
+static gboolean parse_options(int argc, char **argv, Options *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Listen at PATH", "PATH"},
+        {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration",
+         "FILE"},
+        {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
+         "error, warning, notice, info or debug", "LEVEL"},
+        {"ready-fd", 0, 0, G_OPTION_ARG_INT, &options->ready_fd,
+         "Write READY to descriptor N once listening", "N"},
+        {"version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
+        {0},
+    };
+    g_autoptr(GOptionContext) context =
+        g_option_context_new("- hold refresh tokens, hand out access tokens");
+    g_option_context_set_summary(context, "postkey-broker keeps the refresh tokens of mail "
+                                          "accounts in the keyring, refreshes access tokens\n"
+                                          "unattended, and serves them over a Unix socket. It is "
+                                          "started by the first program that needs\n"
+                                          "it (postkey, postkey-send), or by systemd through its "
+                                          "socket; there is seldom a reason to start\n"
+                                          "it by hand. Accounts are managed with postkey(1).");
+    g_option_context_set_description(
+        context,
+        "Environment:\n"
+        "  POSTKEY_SOCKET   where to listen (default: $XDG_RUNTIME_DIR/postkey/broker.sock)\n"
+        "  POSTKEY_CONFIG   the configuration (default: $XDG_CONFIG_HOME/postkey/postkey.conf)\n\n"
+        "SIGHUP reads the configuration again; SIGTERM ends the broker, no token is lost.\n");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, error))
+        return FALSE;
+    if (argc > 1) {
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "see postkey-broker --help",
+                  "there is no argument %s", argv[1]);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* ---- the process ---- */
+
+/* Whoever can attach to us or read our core can read every secret. */
+static void harden(void)
+{
+    const struct rlimit no_core = {0, 0};
+    (void)umask(077);
+    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0)
+        log_warning("core dumps could not be switched off");
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* then we serve fewer peers */
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Started on demand nobody reads our stderr: it goes to a file of bounded size. */
+static gboolean redirect_log(const char *state_dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(state_dir, "broker.log", NULL);
+    g_autofree char *old = g_strconcat(path, ".old", NULL);
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > LOG_FILE_MAX)
+        (void)rename(path, old); /* else it grows a little longer */
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "cannot write the log %s", path);
+        return FALSE;
+    }
+    (void)close(fd);
+    return TRUE;
+}
+
+/* The caller that started us shows our words to a person. */
+static void report(int ready_fd, const char *text)
+{
+    if (ready_fd < 0)
+        return;
+    (void)fileio_write_all(ready_fd, text, strlen(text), NULL); /* it may have gone away */
+    (void)close(ready_fd);
+}
+
+static gboolean stop(gpointer data)
+{
+    Broker *broker = data;
+    g_main_loop_quit(broker->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean hang_up(gpointer data)
+{
+    Broker *broker = data;
+    g_autoptr(GError) error = NULL;
+    if (!methods_reload(&broker->methods, &error)) {
+        g_autofree char *reason = call_reason(error);
+        log_error("the configuration stays as it was: %s", reason);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* ---- the parts ---- */
+
+static void delete_json(gpointer data)
+{
+    cJSON_Delete(data);
+}
+
+static gboolean broker_load(Broker *broker, const Options *options, GError **error)
+{
+    Context *context = &broker->context;
+    const char *named = options->config ? options->config : g_getenv("POSTKEY_CONFIG");
+    g_autofree char *state_dir = paths_state_dir();
+    g_autofree char *state_path = g_build_filename(state_dir, "state.json", NULL);
+    broker->config_path = named ? g_strdup(named) : paths_user_config();
+    context->config_path = broker->config_path;
+    context->config_required = named != NULL;
+    if (!paths_private_dir(state_dir, error))
+        return FALSE;
+    if (options->ready_fd >= 0 && !redirect_log(state_dir, error))
+        return FALSE;
+    if (!(context->config = config_load(context->config_path, context->config_required, error)))
+        return FALSE;
+    if (!(context->state = state_load(state_path, error)))
+        return FALSE;
+    context->store = store_secret_service_new();
+    context->unsaved = unsaved_new(context->store);
+    context->http = http_client_new();
+    context->events = events_new();
+    context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
+    context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
+    broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
+    return TRUE;
+}
+
+static gboolean broker_listen(Broker *broker, const Options *options, GError **error)
+{
+    const char *named = options->socket ? options->socket : g_getenv("POSTKEY_SOCKET");
+    g_autofree char *path = NULL;
+    if (!listen_is_activated()) {
+        path = named ? g_strdup(named) : paths_user_socket(error);
+        if (!path)
+            return FALSE;
+    }
+    if (!listen_open(path, &broker->listener, error))
+        return FALSE;
+    broker->service = service_new(&broker->methods, broker->listener.fd);
+    log_notice("postkey-broker %s serves %s, %u accounts", POSTKEY_VERSION,
+               path ? path : "the socket of systemd", broker->context.state->accounts->len);
+    return TRUE;
+}
+
+static void broker_run(Broker *broker, int ready_fd)
+{
+    broker->loop = g_main_loop_new(NULL, FALSE);
+    guint sources[] = {g_unix_signal_add(SIGTERM, stop, broker),
+                       g_unix_signal_add(SIGINT, stop, broker),
+                       g_unix_signal_add(SIGHUP, hang_up, broker)};
+    report(ready_fd, BROKER_START_READY);
+    listen_notify_ready();
+    g_main_loop_run(broker->loop);
+    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
+        g_source_remove(sources[i]);
+    g_main_loop_unref(broker->loop);
+}
+
+static void broker_free(Broker *broker)
+{
+    Context *context = &broker->context;
+    service_free(broker->service);
+    listen_close(&broker->listener);
+    accounts_free(broker->methods.accounts);
+    http_client_free(context->http);
+    unsaved_free(context->unsaved);
+    if (context->store)
+        store_free(context->store);
+    events_free(context->events);
+    g_clear_pointer(&context->discovered, g_hash_table_unref);
+    g_clear_pointer(&context->authorizing, g_hash_table_unref);
+    state_free(context->state);
+    config_free(context->config);
+    g_free(broker->config_path);
+}
+
+static int serve(const Options *options)
+{
+    g_autoptr(GError) error = NULL;
+    Broker broker = {.listener = {.fd = -1, .lock_fd = -1}};
+    gboolean ok = broker_load(&broker, options, &error) && broker_listen(&broker, options, &error);
+    if (ok) {
+        broker_run(&broker, options->ready_fd);
+    } else {
+        g_autofree char *text = error_explain("postkey-broker", error);
+        g_autofree char *reason = call_reason(error);
+        fputs(text, stderr);
+        report(options->ready_fd, reason);
+    }
+    broker_free(&broker);
+    return ok ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    Options options = {.ready_fd = -1};
+    LogLevel level = LOG_LEVEL_INFO;
+    (void)setlocale(LC_ALL, ""); /* words in the C locale are words, too */
+    gboolean ok = parse_options(argc, argv, &options, &error);
+    if (ok && options.log_level && !log_level_parse(options.log_level, &level)) {
+        error_set(&error, POSTKEY_ERROR_USAGE, NULL, "use error, warning, notice, info or debug",
+                  "there is no log level %s", options.log_level);
+        ok = FALSE;
+    }
+    int rc = 2;
+    if (!ok) {
+        g_autofree char *text = error_explain("postkey-broker", error);
+        fputs(text, stderr);
+    } else if (options.version) {
+        rc = puts("postkey-broker " POSTKEY_VERSION) < 0 || fflush(stdout) != 0;
+    } else {
+        harden();
+        log_open("postkey-broker", level);
+        rc = serve(&options);
+    }
+    g_free(options.socket);
+    g_free(options.config);
+    g_free(options.log_level);
+    return rc;
+}

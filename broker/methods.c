@@ -1,0 +1,232 @@
+#include "methods.h"
+
+#include "errors.h"
+#include "log.h"
+
+#include <string.h>
+
+#define SERVICE_INTERFACE "org.varlink.service"
+#define BROKER_INTERFACE "org.postkey.Broker"
+
+/* The longest string in a call; a client file is the longest thing anybody sends. */
+#define STRING_MAX_LEN ((gsize)64 * 1024)
+
+typedef struct {
+    const char *name;
+    void (*run)(Methods *methods, Call *call);
+    gboolean streams; /* has to be called with "more" */
+    /* "name:type" or "name?type" for what may be left out; s string, i integer >= 0, a array of
+     * strings */
+    const char *parameters;
+} Method;
+
+static const Method methods_table[] = {
+    {"GetToken", method_get_token, FALSE, "account?s min_validity?i timeout?i"},
+    {"RejectToken", method_reject_token, FALSE, "account:s token:s detail?s"},
+    {"GetAccounts", method_get_accounts, FALSE, ""},
+    {"Authorize", method_authorize, TRUE,
+     "address:s provider?s account?s login?s flow?s purposes?a port?i"},
+    {"CompleteAuthorization", method_complete_authorization, FALSE, "account:s redirect:s"},
+    {"Revoke", method_revoke, FALSE, "account:s"},
+    {"Forget", method_forget, FALSE, "account:s"},
+    {"Refresh", method_refresh, FALSE, "account:s"},
+    {"Unlock", method_unlock, FALSE, ""},
+    {"Reload", method_reload, FALSE, ""},
+    {"ImportClient", method_import_client, FALSE,
+     "provider:s document?s client_id?s client_secret?s"},
+    {"GetClients", method_get_clients, FALSE, ""},
+    {"RemoveClient", method_remove_client, FALSE, "provider:s"},
+    {"OpenSession", method_open_session, TRUE, "account?s from?s"},
+    {"CloseSession", method_close_session, FALSE, ""},
+    {"BeginMessage", method_begin_message, FALSE, "recipients:i size:i"},
+    {"EndMessage", method_end_message, FALSE, "outcome:s recipients:i detail?s"},
+    {"Monitor", method_monitor, TRUE, ""},
+};
+
+/* ---- org.varlink.service ---- */
+
+static const char service_description[] =
+    "# The interface that every Varlink service has.\n"
+    "interface " SERVICE_INTERFACE "\n\n"
+    "method GetInfo() -> (vendor: string, product: string, version: string, url: string, "
+    "interfaces: []string)\n\n"
+    "method GetInterfaceDescription(interface: string) -> (description: string)\n\n"
+    "error InterfaceNotFound (interface: string)\n"
+    "error MethodNotFound (method: string)\n"
+    "error MethodNotImplemented (method: string)\n"
+    "error InvalidParameter (parameter: string)\n"
+    "error PermissionDenied ()\n"
+    "error ExpectedMore ()\n";
+
+static const char broker_description[] =
+#include "interface_text.h"
+    ;
+
+static void fail_naming(Call *call, const char *error_name, const char *key, const char *value)
+{
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, key, value);
+    call_error(call, error_name, parameters);
+}
+
+static void get_info(G_GNUC_UNUSED Methods *methods, Call *call)
+{
+    static const char *const interfaces[] = {SERVICE_INTERFACE, BROKER_INTERFACE, NULL};
+    cJSON *info = cJSON_CreateObject();
+    json_add_string(info, "vendor", "postkey");
+    json_add_string(info, "product", "postkey-broker");
+    json_add_string(info, "version", POSTKEY_VERSION);
+    json_add_string(info, "url", "https://postkey.invalid/");
+    json_add_strings(info, "interfaces", interfaces);
+    call_reply(call, info);
+}
+
+static void get_interface_description(G_GNUC_UNUSED Methods *methods, Call *call)
+{
+    const char *name = call_string(call, "interface");
+    const char *description = NULL;
+    if (strcmp(name, SERVICE_INTERFACE) == 0)
+        description = service_description;
+    else if (strcmp(name, BROKER_INTERFACE) == 0)
+        description = broker_description;
+    if (!description) {
+        fail_naming(call, SERVICE_INTERFACE ".InterfaceNotFound", "interface", name);
+        return;
+    }
+    cJSON *reply = cJSON_CreateObject();
+    json_add_string(reply, "description", description);
+    call_reply(call, reply);
+}
+
+static const Method service_table[] = {
+    {"GetInfo", get_info, FALSE, ""},
+    {"GetInterfaceDescription", get_interface_description, FALSE, "interface:s"},
+};
+
+/* ---- parameters ---- */
+
+static gboolean has_type(const cJSON *parameters, const char *name, char type, gboolean required)
+{
+    const char *string = NULL;
+    const cJSON *array = NULL, *member;
+    gint64 number = 0;
+    JsonFound found = JSON_WRONG_TYPE;
+    if (type == 's')
+        found = json_string(parameters, name, &string);
+    else if (type == 'i')
+        found = json_int(parameters, name, &number);
+    else if (type == 'a')
+        found = json_array(parameters, name, &array);
+    if (found == JSON_ABSENT)
+        return !required;
+    cJSON_ArrayForEach (member, array) {
+        if (!cJSON_IsString(member) || strlen(member->valuestring) > STRING_MAX_LEN)
+            return FALSE;
+    }
+    return found == JSON_FOUND && number >= 0 && (!string || strlen(string) <= STRING_MAX_LEN);
+}
+
+static gboolean is_known(char **specs, const char *name)
+{
+    gsize len = strlen(name);
+    for (; *specs; specs++)
+        if (strncmp(*specs, name, len) == 0 && strchr(":?", (*specs)[len]) && (*specs)[len])
+            return TRUE;
+    return FALSE;
+}
+
+/* The name of the first parameter that does not fit the table, or NULL. Returns owned. */
+static char *find_misfit(const Method *method, const cJSON *parameters)
+{
+    g_auto(GStrv) specs = g_strsplit(method->parameters, " ", -1);
+    for (char **spec = specs; *spec && **spec; spec++) {
+        gsize len = strcspn(*spec, ":?");
+        g_autofree char *name = g_strndup(*spec, len);
+        if (!has_type(parameters, name, (*spec)[len + 1], (*spec)[len] == ':'))
+            return g_steal_pointer(&name);
+    }
+    const cJSON *given;
+    cJSON_ArrayForEach (given, parameters) {
+        if (!is_known(specs, given->string))
+            return g_strdup(given->string);
+    }
+    return NULL;
+}
+
+/* ---- dispatch ---- */
+
+static void run(Methods *methods, const Method *table, gsize len, const char *name, Call *call)
+{
+    const Method *method = NULL;
+    for (gsize i = 0; i < len && !method; i++)
+        if (strcmp(table[i].name, name) == 0)
+            method = &table[i];
+    if (!method) {
+        fail_naming(call, SERVICE_INTERFACE ".MethodNotFound", "method", call_method(call));
+        return;
+    }
+    g_autofree char *misfit = find_misfit(method, call_parameters(call));
+    if (misfit)
+        call_invalid_parameter(call, misfit);
+    else if (method->streams && !call_wants_more(call))
+        call_error(call, SERVICE_INTERFACE ".ExpectedMore", NULL);
+    else
+        method->run(methods, call);
+}
+
+void methods_dispatch(Methods *methods, Call *call)
+{
+    const char *dot = strrchr(call_method(call), '.');
+    g_autofree char *interface = g_strndup(call_method(call), (gsize)(dot - call_method(call)));
+    if (strcmp(interface, BROKER_INTERFACE) == 0)
+        run(methods, methods_table, G_N_ELEMENTS(methods_table), dot + 1, call);
+    else if (strcmp(interface, SERVICE_INTERFACE) == 0)
+        run(methods, service_table, G_N_ELEMENTS(service_table), dot + 1, call);
+    else
+        fail_naming(call, SERVICE_INTERFACE ".InterfaceNotFound", "interface", interface);
+}
+
+/* ---- what several methods need ---- */
+
+void methods_fail_account(Methods *methods, Call *call, const GError *error)
+{
+    if (error->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS) {
+        const char *name = call_string(call, "account");
+        g_autofree char *subject = g_strdup(name ? name : "");
+        call_fail(call, error, subject);
+        return;
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (guint i = 0; accounts_nth(methods->accounts, i); i++)
+        g_ptr_array_add(names, (gpointer)account_info(accounts_nth(methods->accounts, i)).name);
+    g_ptr_array_add(names, NULL);
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_strings(parameters, "accounts", (const char *const *)names->pdata);
+    call_error(call, BROKER_INTERFACE ".AccountAmbiguous", parameters);
+}
+
+void methods_fail_provider(Methods *methods, Call *call, const GError *error, const char *account,
+                           const char *provider_name)
+{
+    if (!g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_CLIENT_NOT_FOUND)) {
+        call_fail(call, error, account);
+        return;
+    }
+    g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
+    g_autofree char *reason = call_reason(error);
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, "provider", provider_name);
+    json_add_string(parameters, "setup_uri", provider ? provider->setup_uri : NULL);
+    json_add_string(parameters, "reason", reason);
+    json_add_string(parameters, "hint", error_remedy(error));
+    call_error(call, BROKER_INTERFACE ".ClientNotFound", parameters);
+}
+
+Account *methods_find_account(Methods *methods, Call *call)
+{
+    g_autoptr(GError) error = NULL;
+    Account *account = accounts_find(methods->accounts, call_string(call, "account"), &error);
+    if (!account)
+        methods_fail_account(methods, call, error);
+    return account;
+}

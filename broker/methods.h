@@ -1,0 +1,53 @@
+/* The methods of the broker's interface: one const table, from a name to a function. */
+#pragma once
+
+#include "accounts.h"
+#include "call.h"
+
+typedef struct {
+    Context *context;
+    Accounts *accounts;
+} Methods;
+
+/* Answers a call, now or later: finds the method, checks its parameters against the table, and runs
+ * it. Also the whole of org.varlink.service. */
+void methods_dispatch(Methods *methods, Call *call);
+
+/* Reads the configuration again; what was read before stays when it is faulty. */
+gboolean methods_reload(Methods *methods, GError **error);
+
+/* The handlers, by file. */
+void method_get_token(Methods *methods, Call *call);
+void method_reject_token(Methods *methods, Call *call);
+void method_refresh(Methods *methods, Call *call);
+
+void method_get_accounts(Methods *methods, Call *call);
+void method_revoke(Methods *methods, Call *call);
+void method_forget(Methods *methods, Call *call);
+
+void method_authorize(Methods *methods, Call *call);
+void method_complete_authorization(Methods *methods, Call *call);
+
+void method_import_client(Methods *methods, Call *call);
+void method_get_clients(Methods *methods, Call *call);
+void method_remove_client(Methods *methods, Call *call);
+
+void method_open_session(Methods *methods, Call *call);
+void method_close_session(Methods *methods, Call *call);
+void method_begin_message(Methods *methods, Call *call);
+void method_end_message(Methods *methods, Call *call);
+
+void method_monitor(Methods *methods, Call *call);
+void method_unlock(Methods *methods, Call *call);
+void method_reload(Methods *methods, Call *call);
+
+/* The account that the parameter "account" names; NULL when the call was answered with an error. */
+Account *methods_find_account(Methods *methods, Call *call);
+
+/* call_fail() for what may be POSTKEY_ERROR_CLIENT_NOT_FOUND, which names the provider and its
+ * setup page. */
+void methods_fail_provider(Methods *methods, Call *call, const GError *error, const char *account,
+                           const char *provider);
+
+/* Answers with AccountNotFound or AccountAmbiguous, whichever error says. */
+void methods_fail_account(Methods *methods, Call *call, const GError *error);

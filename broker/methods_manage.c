@@ -1,0 +1,94 @@
+#include "methods.h"
+
+#include "errors.h"
+#include "log.h"
+
+/* ---- Monitor ---- */
+
+typedef struct {
+    Call *call;
+    EventsWatch *watch;
+} Monitor;
+
+static void event_seen(const Event *event, gpointer data)
+{
+    Monitor *monitor = data;
+    cJSON *reply = cJSON_CreateObject();
+    json_add_string(reply, "event", events_name(event->kind));
+    json_add_string(reply, "account", event->account);
+    json_add_string(reply, "reason", event->reason);
+    json_add_time(reply, "expires", event->expires);
+    call_continue(monitor->call, reply);
+}
+
+static void monitor_hung_up(gpointer data)
+{
+    Monitor *monitor = data;
+    events_unwatch(monitor->watch);
+    g_free(monitor);
+}
+
+void method_monitor(Methods *methods, Call *call)
+{
+    Monitor *monitor = g_new0(Monitor, 1);
+    monitor->call = call;
+    monitor->watch = events_watch(methods->context->events, event_seen, monitor);
+    call_on_hangup(call, monitor_hung_up, monitor);
+    /* So that the caller knows: from now on it misses nothing. */
+    cJSON *reply = cJSON_CreateObject();
+    json_add_string(reply, "event", "listening");
+    call_continue(call, reply);
+}
+
+/* ---- Unlock ---- */
+
+typedef struct {
+    Call *call; /* NULL: its caller hung up */
+} Unlock;
+
+static void unlock_hung_up(gpointer data)
+{
+    ((Unlock *)data)->call = NULL;
+}
+
+static void unlocked(const GError *error, gpointer data)
+{
+    Unlock *unlock = data;
+    if (unlock->call && error)
+        call_fail(unlock->call, error, NULL);
+    else if (unlock->call)
+        call_reply(unlock->call, NULL);
+    g_free(unlock);
+}
+
+void method_unlock(Methods *methods, Call *call)
+{
+    Unlock *unlock = g_new0(Unlock, 1);
+    unlock->call = call;
+    call_on_hangup(call, unlock_hung_up, unlock);
+    store_unlock(methods->context->store, unlocked, unlock);
+}
+
+/* ---- Reload ---- */
+
+gboolean methods_reload(Methods *methods, GError **error)
+{
+    Context *context = methods->context;
+    Config *config = config_load(context->config_path, context->config_required, error);
+    if (!config)
+        return FALSE;
+    config_free(context->config);
+    context->config = config;
+    accounts_reload(methods->accounts);
+    log_notice("the configuration was read again");
+    return TRUE;
+}
+
+void method_reload(Methods *methods, Call *call)
+{
+    g_autoptr(GError) error = NULL;
+    if (methods_reload(methods, &error))
+        call_reply(call, NULL);
+    else
+        call_fail(call, error, NULL);
+}

@@ -1,0 +1,254 @@
+#include "methods.h"
+
+#include "errors.h"
+#include "fileio.h"
+
+#include <string.h>
+
+#define CA_FILE_MAX ((gsize)1024 * 1024)
+#define PLACE_RETRY_S 5
+
+#define NO_SESSION "org.postkey.Broker.NoSession"
+
+/* What a connection holds between OpenSession and CloseSession. */
+typedef struct {
+    Methods *methods;
+    CallPeer *peer;
+    char *account; /* by name: the account may be forgotten meanwhile */
+    Call *call;    /* OpenSession itself, until the credential is there */
+    AccountWaiter *waiter;
+} Session;
+
+static Account *account_of(const Session *session)
+{
+    return accounts_find(session->methods->accounts, session->account, NULL);
+}
+
+static void session_free(gpointer data)
+{
+    Session *session = data;
+    Account *account = account_of(session);
+    if (account)
+        account_return_place(account);
+    g_free(session->account);
+    g_free(session);
+}
+
+static void session_end(Session *session)
+{
+    session->peer->session = NULL;
+    session_free(session);
+}
+
+/* ---- the route ---- */
+
+static cJSON *describe_servers(const GPtrArray *servers)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (guint i = 0; i < servers->len; i++) {
+        const ProviderServer *server = g_ptr_array_index(servers, i);
+        cJSON *object = cJSON_CreateObject();
+        json_add_string(object, "host", server->host);
+        json_add_time(object, "port", server->port);
+        json_add_string(object, "tls", server->implicit_tls ? "implicit" : "starttls");
+        cJSON_AddItemToArray(list, object);
+    }
+    return list;
+}
+
+static gint64 limit_of(gint64 of_section, gint64 of_provider)
+{
+    return of_section >= 0 ? of_section : of_provider;
+}
+
+/* NULL with POSTKEY_ERROR_CONFIGURATION or POSTKEY_ERROR_IO. */
+static cJSON *describe_route(const Methods *methods, const Account *account,
+                             const Provider *provider, GError **error)
+{
+    AccountInfo info = account_info(account);
+    const Config *config = methods->context->config;
+    const ConfigAccount *section = config_account(config, info.name);
+    const GPtrArray *servers = section && section->servers ? section->servers : provider->servers;
+    g_autofree char *ca = NULL;
+    gsize ca_len;
+    if (servers->len == 0) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION, "no submission server is known for it",
+                  "add smtp=HOST:465 tls to the provider's section",
+                  "the provider %s has no server", provider->name);
+        return NULL;
+    }
+    if (provider->ca_file &&
+        !(ca = fileio_read(provider->ca_file, CA_FILE_MAX, &ca_len, NULL, error))) {
+        g_prefix_error(error, "ca_file: ");
+        return NULL;
+    }
+    cJSON *route = cJSON_CreateObject();
+    json_add_string(route, "account", info.name);
+    json_add_string(route, "address", info.address);
+    json_add_string(route, "user", info.user);
+    json_add_string(route, "provider", info.provider);
+    cJSON_AddItemToObject(route, "servers", describe_servers(servers));
+    json_add_string(route, "ca", ca);
+    json_add_strings(route, "mechanisms", (const char *const *)provider->mechanisms);
+    gint64 recipients =
+        limit_of(section ? section->recipients_per_message : -1, provider->recipients_per_message);
+    if (recipients > 0)
+        json_add_time(route, "recipients_per_message", recipients);
+    json_add_string(route, "ehlo_name", config->sender_ehlo_name);
+    return route;
+}
+
+/* ---- opening ---- */
+
+static void reply_credential(Session *session, const AccountToken *token)
+{
+    cJSON *credential = cJSON_CreateObject();
+    json_add_string(credential, "user", token->user);
+    json_add_string(credential, "token", secret_reveal(token->token));
+    json_add_time(credential, "expires", token->expires_at);
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddItemToObject(reply, "credential", credential);
+    call_reply(g_steal_pointer(&session->call), reply);
+}
+
+static void credential_arrived(const AccountToken *token, const GError *error, gpointer data)
+{
+    Session *session = data;
+    session->waiter = NULL;
+    if (token) {
+        reply_credential(session, token);
+        return;
+    }
+    Call *call = g_steal_pointer(&session->call);
+    Account *account = account_of(session);
+    g_autofree char *name = g_strdup(session->account);
+    g_autofree char *provider = g_strdup(account ? account_info(account).provider : "");
+    Methods *methods = session->methods;
+    session_end(session);
+    methods_fail_provider(methods, call, error, name, provider);
+}
+
+/* The peer goes away while the credential is awaited; the session itself ends with the connection.
+ */
+static void opening_hung_up(gpointer data)
+{
+    Session *session = data;
+    account_waiter_cancel(g_steal_pointer(&session->waiter));
+    session->call = NULL;
+}
+
+static void begin_session(Methods *methods, Call *call, Account *account, cJSON *route)
+{
+    Session *session = g_new0(Session, 1);
+    session->methods = methods;
+    session->peer = call_peer(call);
+    session->account = g_strdup(account_info(account).name);
+    session->call = call;
+    session->peer->session = session;
+    session->peer->session_ended = session_free;
+    call_on_hangup(call, opening_hung_up, session);
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddItemToObject(reply, "route", route);
+    call_continue(call, reply);
+    AccountToken token;
+    if (account_peek_token(account, ACCOUNT_MIN_VALIDITY_DEFAULT, &token))
+        reply_credential(session, &token);
+    else
+        session->waiter =
+            account_wait_token(account, ACCOUNT_MIN_VALIDITY_DEFAULT, ACCOUNT_TIMEOUT_DEFAULT_S,
+                               credential_arrived, session);
+}
+
+static Account *find_account(Methods *methods, Call *call, GError **error)
+{
+    const char *name = call_string(call, "account");
+    const char *from = call_string(call, "from");
+    if (!name && from)
+        return accounts_find_for_sender(methods->accounts, from, error);
+    return accounts_find(methods->accounts, name, error);
+}
+
+static gint64 places_of(const Methods *methods, const Account *account, const Provider *provider)
+{
+    const ConfigAccount *section =
+        config_account(methods->context->config, account_info(account).name);
+    return limit_of(section ? section->connections : -1, provider->connections);
+}
+
+static void fail_places(Methods *methods, Call *call, const Account *account)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = g_strdup(account_info(account).name);
+    error_set(&error, POSTKEY_ERROR_THROTTLED,
+              "the provider allows only so many connections at once",
+              "try again when one of them is done", "every connection place of %s is taken", name);
+    error_set_retry_after(error, PLACE_RETRY_S);
+    Event event = {
+        .kind = EVENT_THROTTLED, .account = name, .reason = error->message, .expires = -1};
+    events_emit(methods->context->events, &event);
+    call_fail(call, error, name);
+}
+
+void method_open_session(Methods *methods, Call *call)
+{
+    g_autoptr(GError) error = NULL;
+    if (call_peer(call)->session) {
+        call_error(call, "org.postkey.Broker.SessionOpen", NULL);
+        return;
+    }
+    Account *account = find_account(methods, call, &error);
+    if (!account) {
+        methods_fail_account(methods, call, error);
+        return;
+    }
+    const char *provider_name = account_info(account).provider;
+    g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
+    if (!provider)
+        error_set(&error, POSTKEY_ERROR_CONFIGURATION, NULL,
+                  "add its section to postkey.conf again", "there is no provider %s",
+                  provider_name);
+    cJSON *route = provider ? describe_route(methods, account, provider, &error) : NULL;
+    if (!route) {
+        call_fail(call, error, account_info(account).name);
+    } else if (!account_take_place(account, places_of(methods, account, provider))) {
+        cJSON_Delete(route);
+        fail_places(methods, call, account);
+    } else {
+        begin_session(methods, call, account, route);
+    }
+}
+
+/* ---- afterwards, on the same connection ---- */
+
+void method_close_session(G_GNUC_UNUSED Methods *methods, Call *call)
+{
+    Session *session = call_peer(call)->session;
+    if (!session) {
+        call_error(call, NO_SESSION, NULL);
+        return;
+    }
+    session_end(session);
+    call_reply(call, NULL);
+}
+
+void method_begin_message(G_GNUC_UNUSED Methods *methods, Call *call)
+{
+    if (!call_peer(call)->session) {
+        call_error(call, NO_SESSION, NULL);
+        return;
+    }
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddTrueToObject(reply, "granted");
+    call_reply(call, reply);
+}
+
+void method_end_message(G_GNUC_UNUSED Methods *methods, Call *call)
+{
+    static const char *const outcomes[] = {"sent", "deferred", "refused", "unknown", NULL};
+    if (!call_peer(call)->session)
+        call_error(call, NO_SESSION, NULL);
+    else if (!g_strv_contains(outcomes, call_string(call, "outcome")))
+        call_invalid_parameter(call, "outcome");
+    else
+        call_reply(call, NULL);
+}

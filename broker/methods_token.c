@@ -1,0 +1,116 @@
+#include "methods.h"
+
+#include "errors.h"
+
+/* A call that waits for a token. */
+typedef struct {
+    Methods *methods;
+    Call *call;
+    char *account, *provider;
+    AccountWaiter *waiter;
+    void (*reply)(Call *call, const char *account, const AccountToken *token, char **mechanisms);
+    char **mechanisms;
+} Wait;
+
+static void wait_free(Wait *wait)
+{
+    g_free(wait->account);
+    g_free(wait->provider);
+    g_strfreev(wait->mechanisms);
+    g_free(wait);
+}
+
+static char **mechanisms_of(const Methods *methods, const Account *account)
+{
+    g_autoptr(Provider) provider =
+        config_provider(methods->context->config, account_info(account).provider);
+    return g_strdupv(provider ? provider->mechanisms : NULL);
+}
+
+static void reply_token(Call *call, const char *account, const AccountToken *token,
+                        char **mechanisms)
+{
+    cJSON *reply = cJSON_CreateObject();
+    json_add_string(reply, "account", account);
+    json_add_string(reply, "user", token->user);
+    json_add_string(reply, "token", secret_reveal(token->token));
+    json_add_time(reply, "expires", token->expires_at);
+    json_add_strings(reply, "mechanisms", (const char *const *)mechanisms);
+    call_reply(call, reply);
+}
+
+static void reply_refreshed(Call *call, const char *account, const AccountToken *token,
+                            G_GNUC_UNUSED char **mechanisms)
+{
+    cJSON *reply = cJSON_CreateObject();
+    json_add_string(reply, "account", account);
+    json_add_time(reply, "expires", token->expires_at);
+    call_reply(call, reply);
+}
+
+static void token_arrived(const AccountToken *token, const GError *error, gpointer data)
+{
+    Wait *wait = data;
+    if (error)
+        methods_fail_provider(wait->methods, wait->call, error, wait->account, wait->provider);
+    else
+        wait->reply(wait->call, wait->account, token, wait->mechanisms);
+    wait_free(wait);
+}
+
+static void wait_hung_up(gpointer data)
+{
+    Wait *wait = data;
+    account_waiter_cancel(wait->waiter);
+    wait_free(wait);
+}
+
+static Wait *wait_start(Methods *methods, Call *call, Account *account, gint64 min_validity_s,
+                        gint64 timeout_s)
+{
+    Wait *wait = g_new0(Wait, 1);
+    *wait = (Wait){.methods = methods, .call = call, .reply = reply_token};
+    wait->account = g_strdup(account_info(account).name);
+    wait->provider = g_strdup(account_info(account).provider);
+    wait->mechanisms = mechanisms_of(methods, account);
+    call_on_hangup(call, wait_hung_up, wait);
+    wait->waiter = account_wait_token(account, min_validity_s, timeout_s, token_arrived, wait);
+    return wait;
+}
+
+void method_get_token(Methods *methods, Call *call)
+{
+    Account *account = methods_find_account(methods, call);
+    if (!account)
+        return;
+    gint64 min_validity_s = call_int(call, "min_validity", ACCOUNT_MIN_VALIDITY_DEFAULT);
+    gint64 timeout_s = call_int(call, "timeout", ACCOUNT_TIMEOUT_DEFAULT_S);
+    AccountToken token;
+    if (account_peek_token(account, min_validity_s, &token)) {
+        g_auto(GStrv) mechanisms = mechanisms_of(methods, account);
+        reply_token(call, account_info(account).name, &token, mechanisms);
+        return;
+    }
+    (void)wait_start(methods, call, account, min_validity_s, MIN(timeout_s, ACCOUNT_TIMEOUT_MAX_S));
+}
+
+void method_refresh(Methods *methods, Call *call)
+{
+    Account *account = methods_find_account(methods, call);
+    if (!account)
+        return;
+    account_drop_token(account);
+    Wait *wait =
+        wait_start(methods, call, account, ACCOUNT_MIN_VALIDITY_DEFAULT, ACCOUNT_TIMEOUT_DEFAULT_S);
+    wait->reply = reply_refreshed;
+}
+
+void method_reject_token(Methods *methods, Call *call)
+{
+    Account *account = methods_find_account(methods, call);
+    if (!account)
+        return;
+    g_autoptr(Secret) token = secret_new(call_string(call, "token"), -1);
+    account_reject_token(account, token, call_string(call, "detail"));
+    call_reply(call, NULL);
+}

@@ -1,0 +1,430 @@
+#include "provider.h"
+
+#include "errors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a scope is asked for. */
+enum { FOR_SMTP, FOR_IMAP, FOR_POP, PURPOSES };
+
+static const char *const purpose_names[PURPOSES] = {"smtp", "imap", "pop"};
+static const char *const default_purposes[] = {"smtp", "imap", NULL};
+
+typedef struct {
+    const char *name;
+    const char *domains; /* lists here are separated by blanks, servers by ';' */
+    const char *issuer;
+    const char *device_authorization_endpoint;
+    const char *authorization_endpoint;
+    const char *token_endpoint;
+    const char *revocation_endpoint;
+    const char *userinfo_endpoint;
+    const char *authorization_parameters;
+    const char *setup_uri;
+    const char *redirect_host;
+    const char *purpose_scopes[PURPOSES];
+    const char *identity_scopes;
+    const char *servers;
+    const char *mechanisms;
+    gint64 daily_messages, daily_recipients, messages_per_minute;
+    gint64 recipients_per_message, connections;
+} Preset;
+
+#define MICROSOFT "https://login.microsoftonline.com/common/oauth2/v2.0/"
+#define OUTLOOK "https://outlook.office.com/"
+
+static const Preset presets[] = {
+    {
+        .name = "google",
+        .domains = "gmail.com googlemail.com",
+        .issuer = "https://accounts.google.com",
+        .device_authorization_endpoint = "https://oauth2.googleapis.com/device/code",
+        .authorization_endpoint = "https://accounts.google.com/o/oauth2/v2/auth",
+        .token_endpoint = "https://oauth2.googleapis.com/token",
+        .revocation_endpoint = "https://oauth2.googleapis.com/revoke",
+        .userinfo_endpoint = "https://openidconnect.googleapis.com/v1/userinfo",
+        .authorization_parameters = "access_type=offline&prompt=consent",
+        .setup_uri = "https://console.cloud.google.com/auth/clients",
+        .redirect_host = "127.0.0.1",
+        .purpose_scopes = {[FOR_SMTP] = "https://mail.google.com/",
+                           [FOR_IMAP] = "https://mail.google.com/",
+                           [FOR_POP] = "https://mail.google.com/"},
+        .identity_scopes = "openid email",
+        .servers = "smtp.gmail.com:465 tls;smtp.gmail.com:587 starttls",
+        .mechanisms = "XOAUTH2 OAUTHBEARER",
+        .daily_messages = 500,
+        .daily_recipients = 10000,
+        .recipients_per_message = 100,
+        .connections = 10,
+    },
+    {
+        /* No issuer: that of the tenant "common" is a template, which no reply equals. */
+        .name = "microsoft",
+        .domains = "outlook.com hotmail.com live.com msn.com",
+        .device_authorization_endpoint = MICROSOFT "devicecode",
+        .authorization_endpoint = MICROSOFT "authorize",
+        .token_endpoint = MICROSOFT "token",
+        .setup_uri = "https://entra.microsoft.com/",
+        .redirect_host = "localhost",
+        .purpose_scopes = {[FOR_SMTP] = OUTLOOK "SMTP.Send",
+                           [FOR_IMAP] = OUTLOOK "IMAP.AccessAsUser.All",
+                           [FOR_POP] = OUTLOOK "POP.AccessAsUser.All"},
+        /* profile: preferred_username, where a work account has no email */
+        .identity_scopes = "offline_access openid email profile",
+        .servers = "smtp.office365.com:587 starttls",
+        .mechanisms = "XOAUTH2",
+        .daily_recipients = 10000,
+        .messages_per_minute = 30,
+        .connections = 3,
+    },
+};
+
+/* The endpoints that a discovery document names, and where they go. */
+static const struct {
+    const char *key;
+    gsize offset;
+} endpoints[] = {
+    {"device_authorization_endpoint", G_STRUCT_OFFSET(Provider, device_authorization_endpoint)},
+    {"authorization_endpoint", G_STRUCT_OFFSET(Provider, authorization_endpoint)},
+    {"token_endpoint", G_STRUCT_OFFSET(Provider, token_endpoint)},
+    {"revocation_endpoint", G_STRUCT_OFFSET(Provider, revocation_endpoint)},
+    {"userinfo_endpoint", G_STRUCT_OFFSET(Provider, userinfo_endpoint)},
+};
+
+/* All texts and lists of texts of a Provider but its name, for copying and freeing. */
+static const gsize texts[] = {
+    G_STRUCT_OFFSET(Provider, issuer),
+    G_STRUCT_OFFSET(Provider, device_authorization_endpoint),
+    G_STRUCT_OFFSET(Provider, authorization_endpoint),
+    G_STRUCT_OFFSET(Provider, token_endpoint),
+    G_STRUCT_OFFSET(Provider, revocation_endpoint),
+    G_STRUCT_OFFSET(Provider, userinfo_endpoint),
+    G_STRUCT_OFFSET(Provider, authorization_parameters),
+    G_STRUCT_OFFSET(Provider, setup_uri),
+    G_STRUCT_OFFSET(Provider, client_id),
+    G_STRUCT_OFFSET(Provider, redirect_host),
+    G_STRUCT_OFFSET(Provider, ca_file),
+};
+static const gsize lists[] = {
+    G_STRUCT_OFFSET(Provider, scopes),
+    G_STRUCT_OFFSET(Provider, domains),
+    G_STRUCT_OFFSET(Provider, mechanisms),
+};
+
+#define TEXT_AT(provider, offset) G_STRUCT_MEMBER(char *, provider, offset)
+#define LIST_AT(provider, offset) G_STRUCT_MEMBER(char **, provider, offset)
+
+/* ---- life ---- */
+
+static void free_server(gpointer server)
+{
+    provider_server_free(server);
+}
+
+Provider *provider_new(const char *name)
+{
+    Provider *provider = g_new0(Provider, 1);
+    provider->name = g_strdup(name);
+    provider->redirect_host = g_strdup("127.0.0.1");
+    provider->servers = g_ptr_array_new_with_free_func(free_server);
+    provider->mechanisms = g_strsplit("XOAUTH2 OAUTHBEARER", " ", -1);
+    return provider;
+}
+
+static gpointer copy_server(gconstpointer source, G_GNUC_UNUSED gpointer data)
+{
+    ProviderServer *server = g_memdup2(source, sizeof(ProviderServer));
+    server->host = g_strdup(server->host);
+    return server;
+}
+
+Provider *provider_copy(const Provider *provider)
+{
+    Provider *copy = g_memdup2(provider, sizeof *provider);
+    copy->name = g_strdup(provider->name);
+    copy->client_secret = secret_dup(provider->client_secret);
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+        TEXT_AT(copy, texts[i]) = g_strdup(TEXT_AT(copy, texts[i]));
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        LIST_AT(copy, lists[i]) = g_strdupv(LIST_AT(copy, lists[i]));
+    copy->servers = g_ptr_array_copy(provider->servers, copy_server, NULL);
+    g_ptr_array_set_free_func(copy->servers, free_server);
+    return copy;
+}
+
+void provider_free(Provider *provider)
+{
+    if (!provider)
+        return;
+    g_free(provider->name);
+    secret_free(provider->client_secret);
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+        g_free(TEXT_AT(provider, texts[i]));
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        g_strfreev(LIST_AT(provider, lists[i]));
+    g_ptr_array_unref(provider->servers);
+    g_free(provider);
+}
+
+/* ---- presets ---- */
+
+static const Preset *find_preset(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(presets); i++)
+        if (g_strcmp0(presets[i].name, name) == 0)
+            return &presets[i];
+    return NULL;
+}
+
+static void add_preset_servers(GPtrArray *servers, const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, ";", -1);
+    for (char **part = parts; *part; part++) {
+        ProviderServer *server = provider_server_parse(*part, NULL);
+        g_assert(server); /* the presets are ours */
+        g_ptr_array_add(servers, server);
+    }
+}
+
+Provider *provider_preset(const char *name)
+{
+    const Preset *preset = find_preset(name);
+    if (!preset)
+        return NULL;
+    Provider *provider = provider_new(name);
+    provider->issuer = g_strdup(preset->issuer);
+    provider->device_authorization_endpoint = g_strdup(preset->device_authorization_endpoint);
+    provider->authorization_endpoint = g_strdup(preset->authorization_endpoint);
+    provider->token_endpoint = g_strdup(preset->token_endpoint);
+    provider->revocation_endpoint = g_strdup(preset->revocation_endpoint);
+    provider->userinfo_endpoint = g_strdup(preset->userinfo_endpoint);
+    provider->authorization_parameters = g_strdup(preset->authorization_parameters);
+    provider->setup_uri = g_strdup(preset->setup_uri);
+    g_free(provider->redirect_host);
+    provider->redirect_host = g_strdup(preset->redirect_host);
+    add_preset_servers(provider->servers, preset->servers);
+    g_strfreev(provider->mechanisms);
+    provider->mechanisms = g_strsplit(preset->mechanisms, " ", -1);
+    provider->daily_messages = preset->daily_messages;
+    provider->daily_recipients = preset->daily_recipients;
+    provider->messages_per_minute = preset->messages_per_minute;
+    provider->recipients_per_message = preset->recipients_per_message;
+    provider->connections = preset->connections;
+    return provider;
+}
+
+const char *provider_of_domain(const char *domain)
+{
+    g_autofree char *lower = g_ascii_strdown(domain, -1);
+    for (gsize i = 0; i < G_N_ELEMENTS(presets); i++) {
+        g_auto(GStrv) domains = g_strsplit(presets[i].domains, " ", -1);
+        if (g_strv_contains((const char *const *)domains, lower))
+            return presets[i].name;
+    }
+    return NULL;
+}
+
+/* ---- scopes ---- */
+
+static int find_purpose(const char *name)
+{
+    for (int i = 0; i < PURPOSES; i++)
+        if (strcmp(purpose_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* Adds the blank-separated words of text that are not there yet. */
+static void add_words(GPtrArray *words, const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, " ", -1);
+    for (char **part = parts; *part; part++)
+        if (!g_ptr_array_find_with_equal_func(words, *part, g_str_equal, NULL))
+            g_ptr_array_add(words, g_strdup(*part));
+}
+
+char **provider_scopes(const Provider *provider, const char *const *purposes, GError **error)
+{
+    if (!purposes || !*purposes)
+        purposes = default_purposes;
+    const Preset *preset = find_preset(provider->name);
+    g_autoptr(GPtrArray) scopes = g_ptr_array_new_with_free_func(g_free);
+    for (const char *const *name = purposes; *name; name++) {
+        int purpose = find_purpose(*name);
+        if (purpose < 0) {
+            error_set(error, POSTKEY_ERROR_USAGE, NULL, "name one or more of smtp, imap, pop",
+                      "an authorization for \"%s\" is unknown", *name);
+            return NULL;
+        }
+        if (preset)
+            add_words(scopes, preset->purpose_scopes[purpose]);
+    }
+    if (provider->scopes)
+        return g_strdupv(provider->scopes);
+    if (!preset) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION,
+                  "a scope names what the provider's servers ask for before they take mail",
+                  "add scopes= to its section in postkey.conf",
+                  "no scopes are known for the provider %s", provider->name);
+        return NULL;
+    }
+    add_words(scopes, preset->identity_scopes);
+    g_ptr_array_add(scopes, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&scopes), FALSE);
+}
+
+/* ---- discovery ---- */
+
+gboolean provider_needs_discovery(const Provider *provider)
+{
+    gboolean complete = provider->token_endpoint && (provider->authorization_endpoint ||
+                                                     provider->device_authorization_endpoint);
+    return provider->issuer && !complete && !provider->discovered;
+}
+
+static gboolean refuse_document(const Provider *provider, GError **error, const char *why)
+{
+    error_set(error, POSTKEY_ERROR_CONFIGURATION,
+              "postkey only follows a document that is the issuer's own",
+              "check issuer= in postkey.conf, to the letter, or name the endpoints there",
+              "the discovery document of %s is refused: %s", provider->issuer, why);
+    return FALSE;
+}
+
+/* Whether the document is the issuer's and what it names is of use; changes nothing. */
+static gboolean check_document(const Provider *provider, const cJSON *document, GError **error)
+{
+    const char *text = NULL;
+    if (!cJSON_IsObject(document))
+        return refuse_document(provider, error, "it is no JSON object");
+    /* Otherwise a foreign server could send our codes and tokens elsewhere (RFC 8414 section 3.3).
+     */
+    if (json_string(document, "issuer", &text) != JSON_FOUND || strcmp(text, provider->issuer) != 0)
+        return refuse_document(provider, error, "it names another issuer");
+    gboolean token = provider->token_endpoint != NULL;
+    gboolean start = provider->authorization_endpoint || provider->device_authorization_endpoint;
+    for (gsize i = 0; i < G_N_ELEMENTS(endpoints); i++) {
+        JsonFound found = json_string(document, endpoints[i].key, &text);
+        if (found == JSON_ABSENT)
+            continue;
+        if (found != JSON_FOUND || !provider_uri_is_https(text)) {
+            g_autofree char *why = g_strdup_printf("its %s is no https URI", endpoints[i].key);
+            return refuse_document(provider, error, why);
+        }
+        token = token || endpoints[i].offset == G_STRUCT_OFFSET(Provider, token_endpoint);
+        start = start || endpoints[i].offset == G_STRUCT_OFFSET(Provider, authorization_endpoint) ||
+                endpoints[i].offset == G_STRUCT_OFFSET(Provider, device_authorization_endpoint);
+    }
+    if (!token || !start)
+        return refuse_document(provider, error,
+                               "it does not name a token endpoint and one to authorize at");
+    return TRUE;
+}
+
+/* Without a list client_secret_basic is the default (RFC 8414 section 2). */
+static gboolean offers_basic_alone(const cJSON *document)
+{
+    const cJSON *methods = NULL;
+    if (json_array(document, "token_endpoint_auth_methods_supported", &methods) != JSON_FOUND)
+        return TRUE;
+    gboolean basic = FALSE;
+    const cJSON *method;
+    cJSON_ArrayForEach (method, methods) {
+        if (!cJSON_IsString(method))
+            continue;
+        if (strcmp(method->valuestring, "client_secret_post") == 0)
+            return FALSE;
+        basic = basic || strcmp(method->valuestring, "client_secret_basic") == 0;
+    }
+    return basic;
+}
+
+gboolean provider_apply_discovery(Provider *provider, const cJSON *document, GError **error)
+{
+    if (!check_document(provider, document, error))
+        return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(endpoints); i++) {
+        char **endpoint = &TEXT_AT(provider, endpoints[i].offset);
+        if (!*endpoint)
+            *endpoint = g_strdup(json_string_or(document, endpoints[i].key, NULL));
+    }
+    if (provider->client_authentication == PROVIDER_CLIENT_AUTO && offers_basic_alone(document))
+        provider->client_authentication = PROVIDER_CLIENT_BASIC;
+    gboolean announced = FALSE;
+    if (json_bool(document, "authorization_response_iss_parameter_supported", &announced) ==
+        JSON_FOUND)
+        provider->iss_announced = announced;
+    provider->discovered = TRUE;
+    return TRUE;
+}
+
+/* ---- servers and URIs ---- */
+
+/* A host name, an IPv4 address, or an IPv6 address in brackets. */
+static gboolean is_host(const char *text, gsize len)
+{
+    gboolean literal = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    const char *more = literal ? "[]:." : "-._";
+    for (gsize i = 0; i < len; i++)
+        if (!g_ascii_isalnum(text[i]) && !strchr(more, text[i]))
+            return FALSE;
+    return len > 0 && len <= 255;
+}
+
+static ProviderServer *refuse_server(GError **error, const char *text)
+{
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, NULL,
+              "write \"HOST:PORT tls\" (TLS from the start, 465) or \"HOST:PORT starttls\" (587)",
+              "\"%.100s\" is no server", text);
+    return NULL;
+}
+
+ProviderServer *provider_server_parse(const char *text, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit_set(text, " \t", -1);
+    const char *colon = strrchr(words[0] ? words[0] : "", ':');
+    const char *security = NULL;
+    for (char **word = words; *word && word[1]; word++) {
+        if (!*word[1])
+            continue; /* several blanks */
+        if (security)
+            return refuse_server(error, text);
+        security = word[1];
+    }
+    if (!colon || !security || !is_host(words[0], (gsize)(colon - words[0])))
+        return refuse_server(error, text);
+    guint64 port = 0;
+    if (!g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &port, NULL))
+        return refuse_server(error, text);
+    gboolean implicit_tls = strcmp(security, "tls") == 0;
+    if (!implicit_tls && strcmp(security, "starttls") != 0)
+        return refuse_server(error, text);
+    ProviderServer *server = g_new0(ProviderServer, 1);
+    gboolean literal = words[0][0] == '[';
+    server->host = g_strndup(words[0] + literal, (gsize)(colon - words[0]) - 2 * (gsize)literal);
+    server->port = (guint)port;
+    server->implicit_tls = implicit_tls;
+    return server;
+}
+
+void provider_server_free(ProviderServer *server)
+{
+    if (!server)
+        return;
+    g_free(server->host);
+    g_free(server);
+}
+
+gboolean provider_uri_is_https(const char *uri)
+{
+    gsize len = strnlen(uri, PROVIDER_URI_MAX + 1);
+    if (len > PROVIDER_URI_MAX)
+        return FALSE;
+    for (gsize i = 0; i < len; i++)
+        if (!g_ascii_isgraph(uri[i]) || strchr("\"<>\\^`{|}", uri[i]))
+            return FALSE;
+    g_autoptr(GUri) parsed = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
+    return parsed && strcmp(g_uri_get_scheme(parsed), "https") == 0 && g_uri_get_host(parsed) &&
+           *g_uri_get_host(parsed) && !g_uri_get_userinfo(parsed) && !g_uri_get_fragment(parsed);
+}

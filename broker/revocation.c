@@ -1,0 +1,142 @@
+#include "revocation.h"
+
+#include "errors.h"
+#include "lookup.h"
+
+struct Revocation {
+    Context *context;
+    Accounts *accounts;
+    char *account_name;
+    gboolean at_provider;
+    RevocationDone done;
+    gpointer data;
+    Provider *provider;
+};
+
+void revocation_detach(Revocation *revocation)
+{
+    revocation->done = NULL;
+}
+
+static void finish(Revocation *revocation, const GError *error)
+{
+    if (!error) {
+        Event event = {.kind = revocation->at_provider ? EVENT_REVOKED : EVENT_FORGOTTEN,
+                       .account = revocation->account_name,
+                       .expires = -1};
+        events_emit(revocation->context->events, &event);
+    }
+    if (revocation->done)
+        revocation->done(error, revocation->data);
+    provider_free(revocation->provider);
+    g_free(revocation->account_name);
+    g_free(revocation);
+}
+
+static void fail(Revocation *revocation, PostkeyErrorCode code, const char *meaning,
+                 const char *remedy, const char *what)
+{
+    g_autoptr(GError) error = NULL;
+    error_set(&error, code, meaning, remedy, "%s", what);
+    finish(revocation, error);
+}
+
+/* ---- here ---- */
+
+static void removed(const GError *error, gpointer data)
+{
+    Revocation *revocation = data;
+    g_autoptr(GError) unsaved_state = NULL;
+    if (!error)
+        (void)accounts_remove(revocation->accounts, revocation->account_name,
+                              &unsaved_state); /* told below */
+    finish(revocation, error ? error : unsaved_state);
+}
+
+static void delete_here(Revocation *revocation)
+{
+    g_autofree char *name = account_secret_name(revocation->account_name);
+    unsaved_drop(revocation->context->unsaved, revocation->account_name);
+    store_remove(revocation->context->store, name, removed, revocation);
+}
+
+/* ---- at the provider ---- */
+
+static void provider_answered(const HttpReply *reply, const GError *error, gpointer data)
+{
+    Revocation *revocation = data;
+    g_autofree char *reason = NULL;
+    if (error)
+        finish(revocation, error);
+    else if (oauth_revocation_done(reply->status, reply->body, reply->len, &reason))
+        delete_here(revocation);
+    else
+        fail(revocation, POSTKEY_ERROR_UNAVAILABLE, reason,
+             "try again later; nothing was deleted here",
+             "the provider did not withdraw the authorization");
+}
+
+static void ask_provider(Revocation *revocation, const Secret *refresh_token)
+{
+    const Provider *provider = revocation->provider;
+    OauthClient client = {.id = provider->client_id,
+                          .secret = provider->client_secret,
+                          .authentication = provider->client_authentication};
+    g_autoptr(Secret) form = oauth_revocation_request(&client, refresh_token);
+    g_autoptr(Secret) authorization = oauth_client_authorization(&client);
+    HttpRequest request = {.url = provider->revocation_endpoint,
+                           .ca_file = provider->ca_file,
+                           .form = form,
+                           .authorization = authorization};
+    /* The handle is not kept: a revocation is not cancelled. */
+    (void)http_start(revocation->context->http, &request, provider_answered, revocation);
+}
+
+static void refresh_token_arrived(const Secret *value, const GError *error, gpointer data)
+{
+    Revocation *revocation = data;
+    if (error)
+        finish(revocation, error);
+    else if (value)
+        ask_provider(revocation, value);
+    else
+        delete_here(revocation);
+}
+
+static void provider_ready(Provider *provider, const GError *error, gpointer data)
+{
+    Revocation *revocation = data;
+    revocation->provider = provider;
+    const Secret *unsaved = unsaved_peek(revocation->context->unsaved, revocation->account_name);
+    if (error) {
+        finish(revocation, error);
+    } else if (!provider->revocation_endpoint) {
+        fail(revocation, POSTKEY_ERROR_CONFIGURATION,
+             "its revocation endpoint is not known, or it has none",
+             "withdraw it on the provider's account page, then run: postkey forget ACCOUNT",
+             "the provider offers no way to withdraw the authorization");
+    } else if (unsaved) {
+        ask_provider(revocation, unsaved);
+    } else {
+        g_autofree char *name = account_secret_name(revocation->account_name);
+        store_get(revocation->context->store, name, refresh_token_arrived, revocation);
+    }
+}
+
+Revocation *revocation_start(Context *context, Accounts *accounts, const char *account_name,
+                             gboolean at_provider, RevocationDone done, gpointer data)
+{
+    Revocation *revocation = g_new0(Revocation, 1);
+    *revocation = (Revocation){.context = context,
+                               .accounts = accounts,
+                               .account_name = g_strdup(account_name),
+                               .at_provider = at_provider,
+                               .done = done,
+                               .data = data};
+    const StateAccount *record = state_account(context->state, account_name);
+    if (at_provider && record) /* the handle is not kept either */
+        (void)lookup_provider(context, record->provider, provider_ready, revocation);
+    else
+        delete_here(revocation);
+    return revocation;
+}

@@ -1,0 +1,407 @@
+#include "service.h"
+
+#include "errors.h"
+#include "log.h"
+#include "policy.h"
+#include "secret.h"
+#include "timer.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 64
+#define ACCEPT_PAUSE_S 1
+#define READ_SIZE 16384
+
+struct Service {
+    Methods *methods;
+    int listen_fd;
+    int epoll_fd;
+    guint source;
+    GQueue peers; /* of Peer, in the order they came */
+    Timer *accept_again;
+};
+
+typedef struct {
+    Service *service;
+    int fd;
+    GList link; /* in service->peers */
+    CallPeer face;
+    VarlinkBuffer *received;
+    Call *call;     /* under way */
+    GQueue answers; /* of char *, the first one sent up to sent_len */
+    gsize sent_len;
+    gsize waiting_len; /* of all answers */
+    guint32 watched;   /* epoll's events */
+    guint wake;        /* an idle source that goes on with this peer */
+    Timer *timer;
+    gint64 deadline_us; /* of the state the peer is in; the timer may be earlier and looks again */
+    gint64 since_us;    /* the state began, or made progress */
+    gboolean processing;
+    gboolean has_called;
+    gboolean ended;  /* it sends nothing more */
+    gboolean broken; /* to be closed as soon as nobody is at work with it */
+} Peer;
+
+static void go_on(Peer *peer);
+
+/* ---- the end of a peer ---- */
+
+static void peer_close(Peer *peer)
+{
+    Service *service = peer->service;
+    g_queue_unlink(&service->peers, &peer->link);
+    (void)close(peer->fd); /* leaves the epoll set with it */
+    g_clear_handle_id(&peer->wake, g_source_remove);
+    timer_cancel(peer->timer);
+    if (peer->call)
+        call_hang_up(peer->call);
+    if (peer->face.session)
+        peer->face.session_ended(peer->face.session);
+    varlink_buffer_free(peer->received);
+    g_queue_clear_full(&peer->answers, (GDestroyNotify)secret_wipe_string);
+    g_free(peer);
+}
+
+/* ---- deadlines ---- */
+
+static gint64 allowed_s(const Peer *peer)
+{
+    if (peer->waiting_len > 0)
+        return SERVICE_OUTPUT_TIMEOUT_S;
+    if (peer->call)
+        return G_MAXINT64;
+    if (!varlink_buffer_is_empty(peer->received))
+        return SERVICE_MESSAGE_TIMEOUT_S;
+    if (peer->face.session)
+        return G_MAXINT64;
+    return peer->has_called ? SERVICE_IDLE_TIMEOUT_S : SERVICE_SILENCE_TIMEOUT_S;
+}
+
+static void deadline_reached(gpointer data);
+
+/* The timer is moved only when it would come too late; coming too early it looks again. */
+static void set_deadline(Peer *peer, gint64 deadline_us)
+{
+    gboolean sooner = deadline_us < peer->deadline_us;
+    peer->deadline_us = deadline_us;
+    if (deadline_us == G_MAXINT64 || (peer->timer && !sooner))
+        return;
+    timer_cancel(peer->timer);
+    peer->timer = timer_start(deadline_us, deadline_reached, peer);
+}
+
+static void update_deadline(Peer *peer)
+{
+    gint64 seconds = allowed_s(peer);
+    set_deadline(peer, seconds == G_MAXINT64 ? seconds : peer->since_us + seconds * G_USEC_PER_SEC);
+}
+
+static void made_progress(Peer *peer)
+{
+    peer->since_us = timer_now_us();
+}
+
+static void deadline_reached(gpointer data)
+{
+    Peer *peer = data;
+    peer->timer = NULL;
+    if (peer->deadline_us > timer_now_us()) {
+        set_deadline(peer, peer->deadline_us);
+        return;
+    }
+    log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid,
+             peer->waiting_len > 0                      ? "it does not take its answer"
+             : !varlink_buffer_is_empty(peer->received) ? "its message was never finished"
+                                                        : "it was silent");
+    peer_close(peer);
+}
+
+/* ---- what epoll is asked to watch ---- */
+
+static void watch(Peer *peer)
+{
+    gboolean take_more = !peer->call && !peer->ended && peer->waiting_len == 0;
+    guint32 wanted =
+        (take_more ? (guint32)EPOLLIN : 0) | (peer->waiting_len > 0 ? (guint32)EPOLLOUT : 0);
+    if (wanted == peer->watched)
+        return;
+    struct epoll_event event = {.events = wanted, .data.ptr = peer};
+    if (epoll_ctl(peer->service->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event) != 0) {
+        log_error("epoll_ctl: %s", g_strerror(errno));
+        peer->broken = TRUE;
+    }
+    peer->watched = wanted;
+}
+
+/* ---- answers ---- */
+
+/* Writes what the peer takes now. */
+static void flush(Peer *peer)
+{
+    while (peer->answers.head && !peer->broken) {
+        char *text = peer->answers.head->data;
+        gsize len = strlen(text) + 1; /* its NUL ends the message */
+        gssize sent = send(peer->fd, text + peer->sent_len, len - peer->sent_len, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0) {
+            peer->broken = errno != EAGAIN;
+            return;
+        }
+        made_progress(peer);
+        peer->sent_len += (gsize)sent;
+        peer->waiting_len -= (gsize)sent;
+        if (peer->sent_len == len) {
+            secret_wipe_string(g_queue_pop_head(&peer->answers));
+            peer->sent_len = 0;
+        }
+    }
+}
+
+static gboolean woken(gpointer data)
+{
+    Peer *peer = data;
+    peer->wake = 0;
+    go_on(peer);
+    return G_SOURCE_REMOVE;
+}
+
+/* From inside a method: nothing is closed and no other call begun here, that is left to the next
+ * turn. */
+static void peer_send(char *text, gboolean last, gpointer data)
+{
+    Peer *peer = data;
+    if (last)
+        peer->call = NULL;
+    if (text) {
+        if (peer->waiting_len == 0)
+            made_progress(peer);
+        peer->waiting_len += strlen(text) + 1;
+        g_queue_push_tail(&peer->answers, text);
+        flush(peer);
+    }
+    if (peer->waiting_len > SERVICE_OUTPUT_MAX)
+        peer->broken = TRUE;
+    if (!peer->processing && !peer->wake)
+        peer->wake = g_idle_add(woken, peer);
+}
+
+/* ---- calls ---- */
+
+static void take_message(Peer *peer, const char *message, gsize len)
+{
+    g_auto(VarlinkCall) parsed = {0};
+    g_autoptr(GError) error = NULL;
+    if (!varlink_call_parse(message, len, &parsed, &error)) {
+        log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid, error->message);
+        peer->broken = TRUE;
+        return;
+    }
+    log_debug("uid %u calls %s", (guint)peer->face.uid, parsed.method);
+    gboolean upgrade = parsed.upgrade;
+    peer->has_called = TRUE;
+    peer->call = call_new(&peer->face, &parsed, peer_send, peer);
+    if (upgrade) {
+        cJSON *parameters = cJSON_CreateObject();
+        json_add_string(parameters, "method", call_method(peer->call));
+        call_error(peer->call, "org.varlink.service.MethodNotImplemented", parameters);
+    } else {
+        methods_dispatch(peer->service->methods, peer->call);
+    }
+}
+
+/* Takes the peer as far as it gets now; it may be gone afterwards. */
+static void go_on(Peer *peer)
+{
+    const char *message;
+    gsize len;
+    peer->processing = TRUE;
+    flush(peer);
+    while (!peer->broken && !peer->call && peer->waiting_len == 0 &&
+           (message = varlink_buffer_next(peer->received, &len))) {
+        made_progress(peer);
+        take_message(peer, message, len);
+    }
+    peer->processing = FALSE;
+    gboolean over = peer->ended && !peer->call && peer->waiting_len == 0;
+    if (!peer->broken && !over) {
+        watch(peer);
+        update_deadline(peer);
+    }
+    if (peer->broken || over)
+        peer_close(peer);
+}
+
+static void receive(Peer *peer)
+{
+    char bytes[READ_SIZE];
+    gssize got = recv(peer->fd, bytes, sizeof bytes, 0);
+    if (got == 0)
+        peer->ended = TRUE;
+    else if (got < 0)
+        peer->broken = errno != EAGAIN && errno != EINTR;
+    if (got <= 0)
+        return;
+    if (varlink_buffer_is_empty(peer->received))
+        made_progress(peer); /* a message begins: its time runs from here */
+    if (!varlink_buffer_add(peer->received, bytes, (gsize)got)) {
+        log_info("a peer of uid %u is cut off: its message is too long", (guint)peer->face.uid);
+        peer->broken = TRUE;
+    }
+    explicit_bzero(bytes, (gsize)got); /* it may have been a client secret */
+}
+
+static void peer_ready(Peer *peer, guint32 events)
+{
+    if (events & (EPOLLHUP | EPOLLERR))
+        peer->broken = TRUE;
+    else if (events & EPOLLIN)
+        receive(peer);
+    go_on(peer);
+}
+
+/* ---- accepting ---- */
+
+static void set_accepting(Service *service, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(service->epoll_fd, operation, service->listen_fd, &event) != 0)
+        log_error("epoll_ctl: %s", g_strerror(errno));
+}
+
+static void accept_again(gpointer data)
+{
+    Service *service = data;
+    service->accept_again = NULL;
+    set_accepting(service, EPOLL_CTL_ADD);
+}
+
+/* Out of descriptors: looking again at once would only burn the processor. */
+static void pause_accepting(Service *service, int code)
+{
+    log_warning("no new peers for %d s: %s", ACCEPT_PAUSE_S, g_strerror(code));
+    set_accepting(service, EPOLL_CTL_DEL);
+    service->accept_again =
+        timer_start_in((gint64)ACCEPT_PAUSE_S * G_USEC_PER_SEC, accept_again, service);
+}
+
+/* FALSE when everybody is busy. */
+static gboolean make_room(Service *service)
+{
+    Peer *silent = NULL;
+    for (GList *link = service->peers.head; link; link = link->next) {
+        Peer *peer = link->data;
+        gboolean busy = peer->call || peer->face.session;
+        if (!busy && (!silent || peer->since_us < silent->since_us))
+            silent = peer;
+    }
+    if (!silent)
+        return FALSE;
+    log_info("a silent peer of uid %u makes room for another", (guint)silent->face.uid);
+    peer_close(silent);
+    return TRUE;
+}
+
+/* Says no without having read anything; whether the peer hears it does not matter. */
+static void turn_away(int fd, uid_t uid)
+{
+    log_warning("uid %u is turned away", (guint)uid);
+    g_autofree char *text = varlink_error_format("org.varlink.service.PermissionDenied", NULL);
+    (void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)close(fd);
+}
+
+static void admit(Service *service, int fd, uid_t uid)
+{
+    Peer *peer = g_new0(Peer, 1);
+    *peer = (Peer){.service = service,
+                   .fd = fd,
+                   .face.uid = uid,
+                   .deadline_us = G_MAXINT64,
+                   .watched = EPOLLIN};
+    peer->link.data = peer;
+    peer->received = varlink_buffer_new();
+    g_queue_init(&peer->answers);
+    g_queue_push_tail_link(&service->peers, &peer->link);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    if (epoll_ctl(service->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        log_error("epoll_ctl: %s", g_strerror(errno));
+        peer_close(peer);
+        return;
+    }
+    made_progress(peer);
+    update_deadline(peer);
+}
+
+/* FALSE when there is nobody more to accept now. */
+static gboolean accept_one(Service *service)
+{
+    int fd = accept4(service->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        pause_accepting(service, errno);
+    if (fd < 0)
+        return errno == ECONNABORTED || errno == EINTR;
+    struct ucred credentials;
+    socklen_t len = sizeof credentials;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) != 0) {
+        (void)close(fd); /* it went away already */
+        return TRUE;
+    }
+    gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
+    if (!policy_may_connect(credentials.uid) || (full && !make_room(service)))
+        turn_away(fd, credentials.uid);
+    else
+        admit(service, fd, credentials.uid);
+    return TRUE;
+}
+
+static gboolean dispatch(gint fd, G_GNUC_UNUSED GIOCondition condition, gpointer data)
+{
+    Service *service = data;
+    struct epoll_event events[EVENTS_PER_TURN];
+    int count = epoll_wait(fd, events, EVENTS_PER_TURN, 0);
+    gboolean accepting = FALSE;
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr)
+            peer_ready(events[i].data.ptr, events[i].events);
+        else
+            accepting = TRUE;
+    }
+    /* Last: a newcomer may cost another peer its place, whose event must not come after that. */
+    for (guint i = 0; accepting && i < ACCEPTS_PER_TURN; i++)
+        accepting = accept_one(service);
+    return G_SOURCE_CONTINUE;
+}
+
+Service *service_new(Methods *methods, int listen_fd)
+{
+    Service *service = g_new0(Service, 1);
+    service->methods = methods;
+    service->listen_fd = listen_fd;
+    service->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (service->epoll_fd < 0)
+        g_error("epoll_create1: %s", g_strerror(errno));
+    g_queue_init(&service->peers);
+    set_accepting(service, EPOLL_CTL_ADD);
+    service->source = g_unix_fd_add(service->epoll_fd, G_IO_IN, dispatch, service);
+    return service;
+}
+
+void service_free(Service *service)
+{
+    if (!service)
+        return;
+    while (service->peers.head)
+        peer_close(service->peers.head->data);
+    timer_cancel(service->accept_again);
+    g_source_remove(service->source);
+    (void)close(service->epoll_fd);
+    (void)close(service->listen_fd);
+    g_free(service);
+}

@@ -1,0 +1,64 @@
+/* What the broker remembers that is no secret: accounts, their last known fate, and OAuth client
+ * ids.
+ *
+ * One JSON file, replaced atomically; so a locked keyring can be told apart from a missing account.
+ * The secrets themselves are in the store, under "account/NAME" and "client/PROVIDER".
+ */
+#pragma once
+
+#include <glib.h>
+
+/* Whether a provider replaces the refresh token at each use. */
+typedef enum { STATE_ROTATION_UNKNOWN, STATE_ROTATION_NEVER, STATE_ROTATION_ALWAYS } StateRotation;
+
+/* Owned by the State; strings may be replaced through g_free() and g_strdup(). */
+typedef struct {
+    char *name;
+    char *address;
+    char *login; /* who signs in, when that is not address; else NULL */
+    char *provider;
+    char *client_id;      /* that the refresh token was given to */
+    char **scopes;        /* that were granted */
+    char *lost_reason;    /* the provider refuses the refresh token, and why; NULL: it is good */
+    gint64 authorized_at; /* wall clock, seconds */
+    gint64 authorization_expires_at; /* -1: no limit known */
+    StateRotation rotation;
+    gboolean refreshing; /* a refresh that may rotate was begun and not finished */
+} StateAccount;
+
+typedef struct {
+    char *provider;
+    char *client_id;
+    gboolean has_secret;
+} StateClient;
+
+typedef struct {
+    GPtrArray *accounts; /* of StateAccount */
+    GPtrArray *clients;  /* of StateClient */
+    char *path;
+} State;
+
+/* Reads the file; one that does not exist is an empty state. POSTKEY_ERROR_CONFIGURATION when it is
+ * damaged or of a newer version: it is left as it is. Returns owned. */
+State *state_load(const char *path, GError **error);
+
+/* Writes it, on the disk when this returns. POSTKEY_ERROR_IO. */
+gboolean state_save(const State *state, GError **error);
+
+void state_free(State *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(State, state_free)
+
+/* By name; NULL when there is none. Borrowed. */
+StateAccount *state_account(const State *state, const char *name);
+StateClient *state_client(const State *state, const char *provider);
+
+/* The entry of that name, made when there is none. Borrowed. */
+StateAccount *state_account_ensure(State *state, const char *name);
+
+void state_account_remove(State *state, const char *name);
+
+/* Replaces the client of a provider. */
+void state_client_set(State *state, const char *provider, const char *client_id,
+                      gboolean has_secret);
+/* FALSE when there was none. */
+gboolean state_client_remove(State *state, const char *provider);

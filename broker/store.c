@@ -1,0 +1,33 @@
+#include "store.h"
+
+void store_get(Store *store, const char *name, StoreGot got, gpointer data)
+{
+    store->class->get(store, name, got, data);
+}
+
+void store_put(Store *store, const char *name, const Secret *expected, const Secret *value,
+               const char *label, StoreDone done, gpointer data)
+{
+    store->class->put(store, name, expected, value, label, done, data);
+}
+
+void store_remove(Store *store, const char *name, StoreDone done, gpointer data)
+{
+    store->class->remove(store, name, done, data);
+}
+
+void store_list(Store *store, StoreListed listed, gpointer data)
+{
+    store->class->list(store, listed, data);
+}
+
+void store_unlock(Store *store, StoreDone done, gpointer data)
+{
+    store->class->unlock(store, done, data);
+}
+
+void store_free(Store *store)
+{
+    if (store)
+        store->class->free(store);
+}
