@@ -47,7 +47,7 @@ BROKER_PKG := glib-2.0 gio-2.0 gio-unix-2.0 libsecret-1 libcurl libcjson gnutls
 CLI_PKG    := glib-2.0 libcjson libqrencode
 SENDER_PKG := glib-2.0 libcjson gnutls
 SHARED_PKG := glib-2.0 libcjson
-SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libmicrohttpd libcjson
+SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libcjson
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 without_main = $(filter-out %/main.o,$(call objects,$(1)))
@@ -75,7 +75,8 @@ $(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_P
 $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
-$(foreach u,$(UNITS),$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
+INC_broker-session := $(INC_broker)
+$(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
 
@@ -121,6 +122,10 @@ $(BUILD)/tests/unit-shared: $(call unit_objects,shared) $(call objects,$(SHARED_
 	$(call link,$(SHARED_PKG) criterion) -lm
 $(BUILD)/tests/unit-broker: $(call unit_objects,broker) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(BROKER_PKG) criterion) -lm
+# Needs a session bus and GNOME Keyring; run by tests/e2e/run.
+SESSION_TEST := $(BUILD)/tests/unit-broker-session
+$(SESSION_TEST): $(call unit_objects,broker-session) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(BROKER_PKG) criterion) -lm
 $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(CLI_PKG) criterion) -lm
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
@@ -137,7 +142,7 @@ check: deps-tests
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
-check-installed: test $(SIM)
+check-installed: test $(SIM) $(SESSION_TEST)
 	@tests/e2e/run $(BUILD)
 
 .PHONY: demo

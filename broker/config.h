@@ -1,7 +1,8 @@
 /* postkey.conf: a GLib key file, read strictly.
  *
- * An unknown section or key, a key or section given twice, a wrong value, a file that others can write: each is
- * POSTKEY_ERROR_CONFIGURATION with "FILE:LINE: what is wrong" and its mend, never passed over.
+ * An unknown section or key, a key or section given twice, a wrong value, a file that others can
+ * write: each is POSTKEY_ERROR_CONFIGURATION with "FILE:LINE: what is wrong" and its mend, never
+ * passed over.
  */
 #pragma once
 
@@ -11,11 +12,12 @@
 typedef struct {
     char *name;
     char *address;
-    char *provider;      /* NULL: found by the address */
-    char **from;         /* addresses and patterns ("*@example.com") that choose this account; may be NULL */
-    char **tokens;       /* who may get tokens; for the system service */
-    char **send;         /* who may only send; for the system service */
-    GPtrArray *servers;  /* of ProviderServer; NULL: the provider's */
+    char *provider; /* NULL: found by the address */
+    char *
+        *from; /* addresses and patterns ("*@example.com") that choose this account; may be NULL */
+    char **tokens;      /* who may get tokens; for the system service */
+    char **send;        /* who may only send; for the system service */
+    GPtrArray *servers; /* of ProviderServer; NULL: the provider's */
     gint64 daily_messages, daily_recipients, messages_per_minute; /* -1: the provider's */
     gint64 recipients_per_message, connections;                   /* -1: the provider's */
 } ConfigAccount;
@@ -32,19 +34,22 @@ typedef struct {
     char *notify_account;
 } Config;
 
-/* Reads path, then path.d/ *.conf (postkey.conf.d/ *.conf beside it) in the order of their names; later files
- * override keys of earlier ones, a key twice in one file is an error. A path that does not exist is an empty
- * configuration unless required. Returns owned. */
+/* Reads path, then path.d/ *.conf (postkey.conf.d/ *.conf beside it) in the order of their names;
+ * later files override keys of earlier ones, a key twice in one file is an error. A path that does
+ * not exist is an empty configuration unless required. Returns owned. */
 Config *config_load(const char *path, gboolean required, GError **error);
 
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
-/* The provider of that name: its section, else the preset. NULL when there is neither. Returns owned. */
+/* The provider of that name: its section, else the preset. NULL when there is neither. A section
+ * that gives a preset another issuer loses the preset's endpoints: they are another provider's.
+ * Returns owned. */
 Provider *config_provider(const Config *config, const char *name);
 
-/* The name of the provider for an address: of the account section that names this address, else of the
- * preset for its domain, else the only [provider] section there is. NULL when none fits. Borrowed. */
+/* The name of the provider for an address: of the account section that names this address, else of
+ * the provider section that has its domain in domains=, else of the preset for its domain, else the
+ * only [provider] section there is. NULL when none fits. Borrowed. */
 const char *config_provider_of_address(const Config *config, const char *address);
 
 /* The section of an account by its name, or NULL. Borrowed. */

@@ -14,8 +14,8 @@ typedef struct {
 } ConfigFile;
 
 /* Reads path into *file, which need not be set before, and is to be cleared in any case. FALSE with
- * POSTKEY_ERROR_CONFIGURATION where it cannot be read, is no regular file, is too long, or others can write it;
- * *missing says that there is no such file. */
+ * POSTKEY_ERROR_CONFIGURATION where it cannot be read, is no regular file, is too long, or others
+ * can write it; *missing says that there is no such file. */
 gboolean config_file_read(const char *path, ConfigFile *file, gboolean *missing, GError **error);
 
 void config_file_clear(ConfigFile *file);

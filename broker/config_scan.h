@@ -1,5 +1,5 @@
-/* The lines of a key file, read more strictly than GKeyFile does: that lets repeated sections and keys pass, and
- * knows no line numbers.
+/* The lines of a key file, read more strictly than GKeyFile does: that lets repeated sections and
+ * keys pass, and knows no line numbers.
  */
 #pragma once
 
@@ -13,7 +13,7 @@ typedef struct {
 } ConfigLine;
 
 typedef struct {
-    GPtrArray *lines;  /* of ConfigLine, in the order of the file */
+    GPtrArray *lines; /* of ConfigLine, in the order of the file */
     GKeyFile *values;
 } ConfigScan;
 

@@ -10,13 +10,13 @@ typedef struct {
     GHashTable *places; /* of text to text: where each section and key was last given; see below */
 } ConfigLoader;
 
-/* Puts the lines of a file into the config, over what is there. FALSE with POSTKEY_ERROR_CONFIGURATION,
- * "FILE:LINE: ..."; then the config is half done. */
+/* Puts the lines of a file into the config, over what is there. FALSE with
+ * POSTKEY_ERROR_CONFIGURATION, "FILE:LINE: ..."; then the config is half done. */
 gboolean config_sections_apply(ConfigLoader *loader, const ConfigFile *file, const ConfigScan *scan,
                                GError **error);
 
-/* "FILE:LINE" of key in [section name], or of that section's head where it has no such key. Borrowed from the
- * places. */
+/* "FILE:LINE" of key in [section name], or of that section's head where it has no such key.
+ * Borrowed from the places. */
 const char *config_sections_place(const ConfigLoader *loader, const char *section, const char *name,
                                   const char *key);
 

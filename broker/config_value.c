@@ -303,13 +303,14 @@ static gboolean set_items(ConfigValueKind kind, char **parts, gpointer target)
 gboolean config_value_set(ConfigValueKind kind, GKeyFile *file, const char *section,
                           const char *key, gpointer target)
 {
+    g_autoptr(GError) error = NULL; /* GKeyFile may set it and give a value all the same */
     if (kinds[kind].is_item || kinds[kind].set_list) {
-        g_auto(GStrv) parts = g_key_file_get_string_list(file, section, key, NULL, NULL);
-        return parts && set_items(kind, parts, target);
+        g_auto(GStrv) parts = g_key_file_get_string_list(file, section, key, NULL, &error);
+        return !error && set_items(kind, parts, target);
     }
-    char *text = g_key_file_get_string(file, section, key, NULL);
+    char *text = g_key_file_get_string(file, section, key, &error);
     gsize len = text ? strlen(text) : 0;
-    gboolean good = text && set_text(kind, g_strstrip(text), target);
+    gboolean good = !error && set_text(kind, g_strstrip(text), target);
     secret_wipe_bytes(text, len);
     return good;
 }

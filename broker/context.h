@@ -9,8 +9,8 @@
 #include "unsaved.h"
 
 typedef struct {
-    Config *config;          /* replaced by Reload */
-    const char *config_path; /* that it is read from */
+    Config *config;           /* replaced by Reload */
+    const char *config_path;  /* that it is read from */
     gboolean config_required; /* somebody named the path: it has to be there */
     State *state;
     Store *store;

@@ -19,6 +19,7 @@ char *form_encode(const FormField *fields, gsize count);
 /* One value alone, encoded; in one allocation of its final size. Returns owned. */
 char *form_encode_value(const char *value);
 
-/* Names and values of "name=value&...", decoded; both are wiped when the table goes. Returns owned; NULL with
- * POSTKEY_ERROR_REFUSED where it is too long, wrongly encoded, no UTF-8, holds a NUL, or has a name twice. */
+/* Names and values of "name=value&...", decoded; both are wiped when the table goes. Returns owned;
+ * NULL with POSTKEY_ERROR_REFUSED where it is too long, wrongly encoded, no UTF-8, holds a NUL, or
+ * has a name twice. */
 GHashTable *form_decode(const char *text, GError **error);

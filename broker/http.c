@@ -1,18 +1,18 @@
 #include "http.h"
 
 #include "errors.h"
+#include "fileio.h"
 #include "http_failure.h"
 #include "timer.h"
 
-#include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <unistd.h>
 
 /* All header lines of an answer together. */
 #define HEADERS_MAX ((gsize)64 * 1024)
 /* Nobody is told to come back later than this. */
 #define RETRY_AFTER_MAX_S ((gint64)30 * 24 * 3600)
+#define CA_FILE_MAX ((gsize)16 * 1024 * 1024)
 #define BODY_ROOM_MIN ((gsize)4096)
 
 struct HttpClient {
@@ -351,6 +351,21 @@ static void add_headers(HttpCall *call, const HttpRequest *request)
     secret_wipe_string(line);
 }
 
+/* curl takes a file without any certificate for an empty list of authorities, and says something
+ * misleading. */
+static gboolean check_ca_file(HttpCall *call, const char *path)
+{
+    gsize len;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = fileio_read(path, CA_FILE_MAX, &len, NULL, &error);
+    if (text && strstr(text, "-----BEGIN CERTIFICATE-----"))
+        return TRUE;
+    error_set(&call->error, POSTKEY_ERROR_CONFIGURATION, "no certificate can be checked",
+              "mend ca_file= of the provider: it names a PEM file", "cannot use the CA file %s: %s",
+              path, text ? "there is no certificate in it" : error->message);
+    return FALSE;
+}
+
 /* Whether the request can be tried at all; learns the host. */
 static gboolean check_request(HttpCall *call, const HttpRequest *request)
 {
@@ -363,13 +378,7 @@ static gboolean check_request(HttpCall *call, const HttpRequest *request)
         return FALSE;
     }
     call->host = g_strdup(g_uri_get_host(uri));
-    if (request->ca_file && access(request->ca_file, R_OK) != 0) {
-        error_set(&call->error, POSTKEY_ERROR_CONFIGURATION, "no certificate can be checked",
-                  "mend ca_file= of the provider", "cannot read the CA file %s: %s",
-                  request->ca_file, g_strerror(errno));
-        return FALSE;
-    }
-    return TRUE;
+    return !request->ca_file || check_ca_file(call, request->ca_file);
 }
 
 static gboolean call_begin(HttpCall *call, const HttpRequest *request)

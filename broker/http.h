@@ -1,7 +1,8 @@
 /* HTTPS requests on the GLib main loop (libcurl's multi interface); nothing blocks.
  *
- * https only, HTTP/1.1 (its buffers are fewer to wipe), certificates checked, no redirects followed, no
- * cookies, no proxy credentials, no reuse across CA files; every request has a deadline and every answer a maximum.
+ * https only, HTTP/1.1 (its buffers are fewer to wipe), certificates checked, no redirects
+ * followed, no cookies, no proxy credentials, no reuse across CA files; every request has a
+ * deadline and every answer a maximum.
  */
 #pragma once
 
@@ -18,31 +19,32 @@ typedef struct HttpCall HttpCall;
 
 typedef struct {
     const char *url;
-    const char *ca_file;           /* PEM to trust instead of the system's; NULL: the system's */
-    const Secret *form;            /* body of a POST, application/x-www-form-urlencoded; NULL: a GET */
-    const Secret *authorization;   /* value of the Authorization header; may be NULL */
-    gint64 timeout_ms;             /* 0: HTTP_TIMEOUT_MS */
+    const char *ca_file; /* PEM to trust instead of the system's; NULL: the system's */
+    const Secret *form;  /* body of a POST, application/x-www-form-urlencoded; NULL: a GET */
+    const Secret *authorization; /* value of the Authorization header; may be NULL */
+    gint64 timeout_ms;           /* 0: HTTP_TIMEOUT_MS */
 } HttpRequest;
 
 typedef struct {
     guint status;
-    const char *body;     /* NUL-ended behind len bytes; wiped after the callback */
+    const char *body; /* NUL-ended behind len bytes; wiped after the callback */
     gsize len;
     gint64 retry_after_s; /* Retry-After as seconds from now; -1 when absent */
     gint64 date;          /* the server's Date, seconds since the epoch; -1 when absent */
 } HttpReply;
 
-/* Exactly one of reply and error is there. An error is POSTKEY_ERROR_UNAVAILABLE, with curl's words in the
- * message and the meaning in words (no network, no such host, certificate refused because ..., timed out, answer
- * too large), or POSTKEY_ERROR_CONFIGURATION (URL not https, CA file unreadable). */
+/* Exactly one of reply and error is there. An error is POSTKEY_ERROR_UNAVAILABLE, with curl's words
+ * in the message and the meaning in words (no network, no such host, certificate refused because
+ * ..., timed out, answer too large), or POSTKEY_ERROR_CONFIGURATION (URL not https, CA file
+ * unreadable). */
 typedef void (*HttpDone)(const HttpReply *reply, const GError *error, gpointer data);
 
 HttpClient *http_client_new(void);
 /* Cancels what is under way; no callback runs afterwards. */
 void http_client_free(HttpClient *client);
 
-/* Starts a request; copies what it needs. done runs once, later, from the main loop, never from inside this
- * call. The handle is valid until then. */
+/* Starts a request; copies what it needs. done runs once, later, from the main loop, never from
+ * inside this call. The handle is valid until then. */
 HttpCall *http_start(HttpClient *client, const HttpRequest *request, HttpDone done, gpointer data);
 
 /* Gives up a request that has not been done; its callback will not run. */

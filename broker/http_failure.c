@@ -7,25 +7,36 @@
 
 static const struct {
     CURLcode code;
+    PostkeyErrorCode what;
     const char *meaning, *remedy;
 } failures[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, "there is no such host, or this machine has no network",
-     "check the network and the name"},
-    {CURLE_COULDNT_RESOLVE_PROXY, "the proxy of the environment has no address",
-     "check https_proxy in the environment"},
-    {CURLE_COULDNT_CONNECT, "nobody answers there: no network, a firewall, or the server is down",
+    {CURLE_COULDNT_RESOLVE_HOST, POSTKEY_ERROR_UNAVAILABLE,
+     "there is no such host, or this machine has no network", "check the network and the name"},
+    {CURLE_COULDNT_RESOLVE_PROXY, POSTKEY_ERROR_UNAVAILABLE,
+     "the proxy of the environment has no address", "check https_proxy in the environment"},
+    {CURLE_COULDNT_CONNECT, POSTKEY_ERROR_UNAVAILABLE,
+     "nobody answers there: no network, a firewall, or the server is down",
      "check the network; it is tried again later"},
-    {CURLE_OPERATION_TIMEDOUT, "the server is slow, or something on the way swallows the packets",
+    {CURLE_OPERATION_TIMEDOUT, POSTKEY_ERROR_UNAVAILABLE,
+     "the server is slow, or something on the way swallows the packets",
      "check the network; it is tried again later"},
-    {CURLE_SSL_CONNECT_ERROR,
+    {CURLE_SSL_CONNECT_ERROR, POSTKEY_ERROR_UNAVAILABLE,
      "the server does not speak the TLS that is needed, or is no TLS server",
      "check the URL and its port"},
-    {CURLE_GOT_NOTHING, "the server closed the connection without an answer", "try again later"},
-    {CURLE_SEND_ERROR, "the connection broke", "try again later"},
-    {CURLE_RECV_ERROR, "the connection broke", "try again later"},
-    {CURLE_PARTIAL_FILE, "the connection broke in the middle of the answer", "try again later"},
-    {CURLE_WEIRD_SERVER_REPLY, "this is no HTTP server", "check the URL and its port"},
-    {CURLE_UNSUPPORTED_PROTOCOL, "this is no HTTP server that we can talk to", "check the URL"},
+    {CURLE_GOT_NOTHING, POSTKEY_ERROR_UNAVAILABLE,
+     "the server closed the connection without an answer", "try again later"},
+    {CURLE_SEND_ERROR, POSTKEY_ERROR_UNAVAILABLE, "the connection broke", "try again later"},
+    {CURLE_RECV_ERROR, POSTKEY_ERROR_UNAVAILABLE, "the connection broke", "try again later"},
+    {CURLE_PARTIAL_FILE, POSTKEY_ERROR_UNAVAILABLE,
+     "the connection broke in the middle of the answer", "try again later"},
+    {CURLE_WEIRD_SERVER_REPLY, POSTKEY_ERROR_UNAVAILABLE, "this is no HTTP server",
+     "check the URL and its port"},
+    {CURLE_UNSUPPORTED_PROTOCOL, POSTKEY_ERROR_CONFIGURATION,
+     "credentials are sent over https only", "mend the endpoint in the configuration"},
+    {CURLE_URL_MALFORMAT, POSTKEY_ERROR_CONFIGURATION, "this is no URL",
+     "mend the endpoint in the configuration"},
+    {CURLE_WRITE_ERROR, POSTKEY_ERROR_UNAVAILABLE, "no such server has so much to say",
+     "check the URL"},
 };
 
 /* In GnuTLS's verdict. */
@@ -91,18 +102,16 @@ void http_failure_set(GError **error, CURLcode code, const char *host, const cha
                   words);
         return;
     }
-    if (code == CURLE_WRITE_ERROR) {
-        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "this is not the answer of such a server",
-                  "check the URL", "the answer of %s is too large", host);
-        return;
-    }
+    if (code == CURLE_WRITE_ERROR) /* our own stop; curl's words are about a failed write */
+        words = "the answer is too large";
+    PostkeyErrorCode what = POSTKEY_ERROR_UNAVAILABLE;
     const char *meaning = NULL, *remedy = "try again later";
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
         if (failures[i].code == code) {
+            what = failures[i].what;
             meaning = failures[i].meaning;
             remedy = failures[i].remedy;
         }
     }
-    error_set(error, POSTKEY_ERROR_UNAVAILABLE, meaning, remedy, "cannot reach %s: %s", host,
-              words);
+    error_set(error, what, meaning, remedy, "cannot reach %s: %s", host, words);
 }

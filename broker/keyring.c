@@ -5,12 +5,42 @@
 
 #define PROMPT_INTERFACE "org.freedesktop.Secret.Prompt"
 
-/* ---- a SecretService that never prompts ---- */
+/* ---- a SecretService on a connection of our own ---- */
+
+typedef SecretService PrivateService;
+typedef SecretServiceClass PrivateServiceClass;
+
+G_DEFINE_TYPE(PrivateService, private_service, SECRET_TYPE_SERVICE)
+
+/* libsecret's constructor insists on the process-wide session bus, which ends the process when it
+ * closes. This takes it back while construct-only properties may still be set. */
+static GObject *private_service_constructor(GType type, guint n_properties,
+                                            GObjectConstructParam *properties)
+{
+    GObject *service =
+        G_OBJECT_CLASS(private_service_parent_class)->constructor(type, n_properties, properties);
+    g_object_set(service, "g-bus-type", G_BUS_TYPE_NONE, "g-flags",
+                 G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES |
+                     G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS,
+                 NULL);
+    return service;
+}
+
+static void private_service_class_init(PrivateServiceClass *class)
+{
+    G_OBJECT_CLASS(class)->constructor = private_service_constructor;
+}
+
+static void private_service_init(G_GNUC_UNUSED PrivateService *self)
+{
+}
+
+/* ---- one that never prompts ---- */
 
 typedef SecretService QuietService;
 typedef SecretServiceClass QuietServiceClass;
 
-G_DEFINE_TYPE(QuietService, quiet_service, SECRET_TYPE_SERVICE)
+G_DEFINE_TYPE(QuietService, quiet_service, private_service_get_type())
 
 /* The service waits for us to show its prompt: told to forget it instead. */
 static void quiet_service_prompt_async(SecretService *self, SecretPrompt *prompt,
@@ -91,13 +121,9 @@ static void on_bus(G_GNUC_UNUSED GObject *source, GAsyncResult *result, gpointer
         return;
     }
     gboolean may_prompt = GPOINTER_TO_INT(g_task_get_task_data(task));
-    GDBusProxyFlags flags =
-        G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS;
-    g_async_initable_new_async(
-        may_prompt ? SECRET_TYPE_SERVICE : quiet_service_get_type(), G_PRIORITY_DEFAULT,
-        g_task_get_cancellable(task), on_line, task, "g-flags", flags, "g-connection", bus,
-        "g-name", KEYRING_SERVICE_NAME, "g-object-path", KEYRING_SERVICE_PATH, "g-interface-name",
-        KEYRING_SERVICE_INTERFACE, "flags", SECRET_SERVICE_OPEN_SESSION, NULL);
+    g_async_initable_new_async(may_prompt ? private_service_get_type() : quiet_service_get_type(),
+                               G_PRIORITY_DEFAULT, g_task_get_cancellable(task), on_line, task,
+                               "g-connection", bus, "flags", SECRET_SERVICE_OPEN_SESSION, NULL);
 }
 
 void keyring_open(gboolean may_prompt, GCancellable *cancellable, GAsyncReadyCallback opened,

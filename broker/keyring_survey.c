@@ -152,6 +152,9 @@ void keyring_survey_free(KeyringSurvey *survey)
 
 /* ---- unlocking ---- */
 
+/* The state of an unlocking, in the task's data. */
+enum { ASKED_FOR_DEFAULT = 1 };
+
 static void fail_dismissed(GTask *task)
 {
     GError *error = NULL;
@@ -161,21 +164,24 @@ static void fail_dismissed(GTask *task)
     g_object_unref(task);
 }
 
+static void look_again(GTask *task);
+
+/* Whether a dismissed prompt shows in the path differs by version; whether there is a default does
+ * not. */
 static void on_created(GObject *source, GAsyncResult *result, gpointer data)
 {
     GTask *task = data;
     GError *error = NULL;
-    g_autofree char *path =
+    g_autofree char *path = NULL;
+    path =
         secret_service_create_collection_dbus_path_finish(SECRET_SERVICE(source), result, &error);
-    if (!error && !path) {
-        fail_dismissed(task);
+    if (error) {
+        g_task_return_error(task, error);
+        g_object_unref(task);
         return;
     }
-    if (error)
-        g_task_return_error(task, error);
-    else
-        g_task_return_boolean(task, TRUE);
-    g_object_unref(task);
+    g_task_set_task_data(task, GINT_TO_POINTER(ASKED_FOR_DEFAULT), NULL);
+    look_again(task);
 }
 
 static void create_default(GTask *task)
@@ -188,8 +194,6 @@ static void create_default(GTask *task)
         g_task_get_source_object(task), properties, SECRET_COLLECTION_DEFAULT,
         SECRET_COLLECTION_CREATE_NONE, g_task_get_cancellable(task), on_created, task);
 }
-
-static void look_again(GTask *task);
 
 static void on_unlocked(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -219,11 +223,13 @@ static void on_look(GObject *source, GAsyncResult *result, gpointer data)
         const char *first[] = {survey->locked[0], NULL};
         secret_service_unlock_dbus_paths(SECRET_SERVICE(source), first,
                                          g_task_get_cancellable(task), on_unlocked, task);
-    } else if (!survey->default_collection) {
-        create_default(task);
-    } else {
+    } else if (survey->default_collection) {
         g_task_return_boolean(task, TRUE);
         g_object_unref(task);
+    } else if (GPOINTER_TO_INT(g_task_get_task_data(task)) == ASKED_FOR_DEFAULT) {
+        fail_dismissed(task);
+    } else {
+        create_default(task);
     }
 }
 

@@ -213,11 +213,10 @@ void methods_fail_provider(Methods *methods, Call *call, const GError *error, co
         return;
     }
     g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
-    g_autofree char *reason = call_reason(error);
     cJSON *parameters = cJSON_CreateObject();
     json_add_string(parameters, "provider", provider_name);
     json_add_string(parameters, "setup_uri", provider ? provider->setup_uri : NULL);
-    json_add_string(parameters, "reason", reason);
+    json_add_string(parameters, "reason", error_meaning(error));
     json_add_string(parameters, "hint", error_remedy(error));
     call_error(call, BROKER_INTERFACE ".ClientNotFound", parameters);
 }

@@ -4,6 +4,8 @@
 #include "errors.h"
 #include "lookup.h"
 
+#include <string.h>
+
 /* A client on its way into the store. */
 typedef struct {
     Methods *methods;
@@ -88,6 +90,15 @@ static GError *check_provider(const Methods *methods, const char *name)
     return error;
 }
 
+/* Far above any client in use; what is longer could not be put into a request. */
+#define CLIENT_TEXT_MAX_LEN ((gsize)2048)
+
+static gboolean is_reasonable(const Import *import)
+{
+    return strlen(import->client_id) <= CLIENT_TEXT_MAX_LEN &&
+           (!import->client_secret || secret_len(import->client_secret) <= CLIENT_TEXT_MAX_LEN);
+}
+
 void method_import_client(Methods *methods, Call *call)
 {
     const char *provider = call_string(call, "provider");
@@ -108,6 +119,11 @@ void method_import_client(Methods *methods, Call *call)
     } else if (ok) {
         import->client_id = g_strdup(client_id);
         import->client_secret = secret_new(call_string(call, "client_secret"), -1);
+    }
+    if (ok && !is_reasonable(import)) {
+        error_set(&error, POSTKEY_ERROR_REFUSED, NULL, "check what was given",
+                  "the client id or secret is too long");
+        ok = FALSE;
     }
     if (ok) {
         store_client(import);

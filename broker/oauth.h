@@ -1,12 +1,14 @@
 /* OAuth 2.0 on paper: what to send, and what an answer means. Pure: no I/O, no clock.
  *
- * RFC 6749 (framework), 7009 (revocation), 7636 (PKCE), 8252 (native apps), 8628 (device), 9207 (iss).
+ * RFC 6749 (framework), 7009 (revocation), 7636 (PKCE), 8252 (native apps), 8628 (device), 9207
+ * (iss).
  */
 #pragma once
 
 #include "provider.h"
 
-/* The client as it shows itself to one provider; borrows all. secret is NULL for a public client. */
+/* The client as it shows itself to one provider; borrows all. secret is NULL for a public client.
+ */
 typedef struct {
     const char *id;
     const Secret *secret;
@@ -27,8 +29,8 @@ Secret *oauth_refresh_request(const OauthClient *client, const Secret *refresh_t
 /* RFC 7009 section 2.1 */
 Secret *oauth_revocation_request(const OauthClient *client, const Secret *refresh_token);
 
-/* The value of an Authorization header ("Basic ...") for a client that authenticates by header, else NULL;
- * then the body carries client_id and client_secret. Returns owned. */
+/* The value of an Authorization header ("Basic ...") for a client that authenticates by header,
+ * else NULL; then the body carries client_id and client_secret. Returns owned. */
 Secret *oauth_client_authorization(const OauthClient *client);
 
 typedef struct {
@@ -40,27 +42,27 @@ typedef struct {
     const char *login_hint;
 } OauthAuthorization;
 
-/* The URI that the person opens: the provider's authorization endpoint (whose own query is kept) with these
- * and the provider's own parameters. Returns owned. */
+/* The URI that the person opens: the provider's authorization endpoint (whose own query is kept)
+ * with these and the provider's own parameters. Returns owned. */
 char *oauth_authorization_uri(const Provider *provider, const OauthAuthorization *authorization);
 
 /* ---- answers ---- */
 
-/* What an answer means for us. The "error" of the body decides, never the HTTP status alone: only where there
- * is no such body does the status speak. */
+/* What an answer means for us. The "error" of the body decides, never the HTTP status alone: only
+ * where there is no such body does the status speak. */
 typedef enum {
-    OAUTH_GRANTED,       /* here it is */
-    OAUTH_PENDING,       /* authorization_pending: ask again after the interval */
-    OAUTH_SLOW_DOWN,     /* slow_down: as pending, 5 s slower for good */
-    OAUTH_DENIED,        /* access_denied, authorization_declined, org_internal, admin_policy_enforced */
-    OAUTH_EXPIRED,       /* expired_token, bad_verification_code: the device code is over */
-    OAUTH_GRANT_LOST,    /* invalid_grant and its kin (consent, interaction_required, login_required, rapt
-                            subtypes): a person has to authorize again */
-    OAUTH_CLIENT_REFUSED, /* invalid_client, invalid_scope, unauthorized_client, unsupported_grant_type,
-                            invalid_request ...: the configuration is wrong */
-    OAUTH_NO_ENDPOINT,   /* 404, 405, 501 without an OAuth error: there is no such endpoint */
-    OAUTH_TRANSIENT,     /* everything else: network, 408, 429, 5xx, internal_failure, AADSTS50196, an HTML page
-                            where JSON belongs, rate_limit_exceeded */
+    OAUTH_GRANTED,   /* here it is */
+    OAUTH_PENDING,   /* authorization_pending: ask again after the interval */
+    OAUTH_SLOW_DOWN, /* slow_down: as pending, 5 s slower for good */
+    OAUTH_DENIED,  /* access_denied, authorization_declined, org_internal, admin_policy_enforced */
+    OAUTH_EXPIRED, /* expired_token, bad_verification_code: the device code is over */
+    OAUTH_GRANT_LOST, /* invalid_grant and its kin (consent, interaction_required, login_required,
+                         rapt subtypes): a person has to authorize again */
+    OAUTH_CLIENT_REFUSED, /* invalid_client, invalid_scope, unauthorized_client, invalid_request,
+                             unsupported_grant_type ...: the configuration is wrong */
+    OAUTH_NO_ENDPOINT,    /* 404, 405, 501 without an OAuth error: there is no such endpoint */
+    OAUTH_TRANSIENT, /* everything else: network, 408, 429, 5xx, internal_failure, AADSTS50196, an
+                        HTML page where JSON belongs, rate_limit_exceeded */
 } OauthVerdict;
 
 /* The reply of the token endpoint. A field that was absent is NULL or -1. */
@@ -79,11 +81,13 @@ typedef struct {
 /* Reads an answer of the token endpoint; always gives a verdict. Lengths of fields are bounded
  * (OAUTH_TOKEN_MAX), token_type has to be Bearer in any case, or absent. */
 #define OAUTH_TOKEN_MAX ((gsize)16 * 1024)
-void oauth_token_reply_parse(guint http_status, const char *body, gsize len, OauthTokenReply *reply);
+void oauth_token_reply_parse(guint http_status, const char *body, gsize len,
+                             OauthTokenReply *reply);
 void oauth_token_reply_clear(OauthTokenReply *reply);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OauthTokenReply, oauth_token_reply_clear)
 
-/* The reply of the device authorization endpoint (RFC 8628 section 3.2; verification_url is taken too). */
+/* The reply of the device authorization endpoint (RFC 8628 section 3.2; verification_url is taken
+ * too). */
 typedef struct {
     OauthVerdict verdict;
     char *error;
@@ -96,15 +100,17 @@ typedef struct {
     gint64 interval;                 /* seconds; 5 when not said, at least 1, at most 60 */
 } OauthDeviceReply;
 
-void oauth_device_reply_parse(guint http_status, const char *body, gsize len, OauthDeviceReply *reply);
+void oauth_device_reply_parse(guint http_status, const char *body, gsize len,
+                              OauthDeviceReply *reply);
 void oauth_device_reply_clear(OauthDeviceReply *reply);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OauthDeviceReply, oauth_device_reply_clear)
 
-/* Whether this refusal by the device endpoint means "not by this flow": the browser flow may still do. */
+/* Whether this refusal by the device endpoint means "not by this flow": the browser flow may still
+ * do. */
 gboolean oauth_device_refusal_allows_browser(const OauthDeviceReply *reply);
 
-/* A revocation that came to nothing only for now (RFC 7009 section 2.2.1): *done tells whether the token is
- * dead (200, or the provider does not know it). reason is owned, NULL when done. */
+/* Whether the token is dead: revoked now, or not known to the provider. FALSE: it still lives (RFC
+ * 7009 section 2.2.1), and *reason, owned, says why; it is untouched otherwise. */
 gboolean oauth_revocation_done(guint http_status, const char *body, gsize len, char **reason);
 
 /* The redirect's query, checked against what this authorization expects. */
@@ -115,14 +121,16 @@ typedef struct {
     char *reason;
 } OauthRedirect;
 
-/* query without "?". state is compared to the letter and in constant time; iss is compared where it is present
- * and required where the provider announces it (RFC 9207). FALSE with POSTKEY_ERROR_REFUSED when it is not the
- * answer to this authorization (state missing or other, a parameter given twice): go on waiting. Fake iss is a
- * redirect with the verdict OAUTH_CLIENT_REFUSED: a mix-up attack, which ends the authorization. */
+/* query without "?". state is compared to the letter and in constant time; iss is compared where it
+ * is present and required where the provider announces it (RFC 9207). FALSE with
+ * POSTKEY_ERROR_REFUSED when it is not the answer to this authorization (state missing or other, a
+ * parameter given twice): go on waiting. Fake iss is a redirect with the verdict
+ * OAUTH_CLIENT_REFUSED: a mix-up attack, which ends the authorization. */
 gboolean oauth_redirect_parse(const Provider *provider, const Secret *state, const char *query,
                               OauthRedirect *redirect, GError **error);
 void oauth_redirect_clear(OauthRedirect *redirect);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OauthRedirect, oauth_redirect_clear)
 
-/* Whether two addresses name one person: without case; at gmail.com also without dots and as googlemail.com. */
+/* Whether two addresses name one person: without case; at gmail.com also without dots and as
+ * googlemail.com. */
 gboolean oauth_same_identity(const char *a, const char *b);

@@ -1,4 +1,5 @@
-/* Refusals by a provider: what each error code means for us, in one table, and in words for a person. */
+/* Refusals by a provider: what each error code means for us, in one table, and in words for a
+ * person. */
 #pragma once
 
 #include "oauth.h"
@@ -15,8 +16,9 @@ typedef struct {
     const char *description; /* error_description; Microsoft's begins with a code: AADSTS50173 */
 } OauthRefusal;
 
-/* The verdict on a refusal with an error or a code; never OAUTH_GRANTED. *reason is one printable line without
- * any secret: what the code means, then what the provider itself says. Returned owned. */
+/* The verdict on a refusal with an error or a code; never OAUTH_GRANTED. *reason is one printable
+ * line without any secret: what the code means, then what the provider itself says. Returned owned.
+ */
 OauthVerdict oauth_error_judge(const OauthRefusal *refusal, char **reason);
 
 /* The verdict on an answer that says neither: the HTTP status speaks. */

@@ -126,6 +126,10 @@ Provider *provider_new(const char *name)
 {
     Provider *provider = g_new0(Provider, 1);
     provider->name = g_strdup(name);
+    /* The one is what OpenID Connect Core section 11 wants for a refresh token, the other what
+     * servers in the style of Google want; whoever does not know a parameter ignores it (RFC 6749
+     * section 3.1). */
+    provider->authorization_parameters = g_strdup("access_type=offline&prompt=consent");
     provider->redirect_host = g_strdup("127.0.0.1");
     provider->servers = g_ptr_array_new_with_free_func(free_server);
     provider->mechanisms = g_strsplit("XOAUTH2 OAUTHBEARER", " ", -1);
@@ -199,6 +203,7 @@ Provider *provider_preset(const char *name)
     provider->token_endpoint = g_strdup(preset->token_endpoint);
     provider->revocation_endpoint = g_strdup(preset->revocation_endpoint);
     provider->userinfo_endpoint = g_strdup(preset->userinfo_endpoint);
+    g_free(provider->authorization_parameters);
     provider->authorization_parameters = g_strdup(preset->authorization_parameters);
     provider->setup_uri = g_strdup(preset->setup_uri);
     g_free(provider->redirect_host);

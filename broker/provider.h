@@ -1,7 +1,8 @@
 /* Providers: where their endpoints and servers are, what they want asked. Pure: no I/O.
  *
- * A provider is a preset, a section of the configuration, or a section laid over the preset of its name. What
- * is still missing afterwards comes from discovery (OpenID Connect Discovery 1.0, RFC 8414) by its issuer.
+ * A provider is a preset, a section of the configuration, or a section laid over the preset of its
+ * name. What is still missing afterwards comes from discovery (OpenID Connect Discovery 1.0, RFC
+ * 8414) by its issuer.
  */
 #pragma once
 
@@ -40,12 +41,12 @@ typedef struct {
     ProviderClientAuthentication client_authentication;
     gboolean iss_announced; /* RFC 9207: redirects carry iss; one without it is refused */
     gboolean discovered;
-    char **scopes;          /* as configured; NULL: provider_scopes() knows the preset's */
-    char **domains;         /* as configured: it serves the addresses of these; may be NULL */
-    char *redirect_host;    /* "127.0.0.1" or "localhost"; never NULL */
+    char **scopes;       /* as configured; NULL: provider_scopes() knows the preset's */
+    char **domains;      /* as configured: it serves the addresses of these; may be NULL */
+    char *redirect_host; /* "127.0.0.1" or "localhost"; never NULL */
     char *ca_file;
-    GPtrArray *servers;     /* of ProviderServer, in the order to try; never NULL */
-    char **mechanisms;      /* never NULL */
+    GPtrArray *servers; /* of ProviderServer, in the order to try; never NULL */
+    char **mechanisms;  /* never NULL */
     gint64 daily_messages, daily_recipients, messages_per_minute; /* 0: no limit known */
     gint64 recipients_per_message, connections;                   /* 0: no limit known */
 } Provider;
@@ -59,23 +60,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Provider, provider_free)
 /* The preset of that name ("google"), or NULL. Returns owned. */
 Provider *provider_preset(const char *name);
 
-/* The preset that serves the domain of an address ("gmail.com" -> "google"), or NULL. Borrowed, static. */
+/* The preset that serves the domain of an address ("gmail.com" -> "google"), or NULL. Borrowed,
+ * static. */
 const char *provider_of_domain(const char *domain);
 
-/* The scopes to ask for: the configured ones; else the preset's for the purposes ("smtp", "imap", "pop"; NULL:
- * smtp and imap) and for the identity. At Google one scope is for all three. POSTKEY_ERROR_CONFIGURATION where
- * neither says any; POSTKEY_ERROR_USAGE for an unknown purpose. Returns owned. */
+/* The scopes to ask for: the configured ones; else the preset's for the purposes ("smtp", "imap",
+ * "pop"; NULL: smtp and imap) and for the identity. At Google one scope is for all three.
+ * POSTKEY_ERROR_CONFIGURATION where neither says any; POSTKEY_ERROR_USAGE for an unknown purpose.
+ * Returns owned. */
 char **provider_scopes(const Provider *provider, const char *const *purposes, GError **error);
 
-/* Fills what is missing from a discovery document, after checking that its issuer is the provider's to the
- * letter and that each endpoint is https. FALSE with POSTKEY_ERROR_CONFIGURATION; then nothing is changed. */
+/* Fills what is missing from a discovery document, after checking that its issuer is the provider's
+ * to the letter and that each endpoint is https. FALSE with POSTKEY_ERROR_CONFIGURATION; then
+ * nothing is changed. */
 gboolean provider_apply_discovery(Provider *provider, const cJSON *document, GError **error);
 
-/* Whether discovery is needed (an issuer is known and the token endpoint or both authorization endpoints
- * are not), and has not been done. */
+/* Whether discovery is needed (an issuer is known and the token endpoint or both authorization
+ * endpoints are not), and has not been done. */
 gboolean provider_needs_discovery(const Provider *provider);
 
-/* "host:port tls" or "host:port starttls" -> server. NULL with POSTKEY_ERROR_CONFIGURATION. Returns owned. */
+/* "host:port tls" or "host:port starttls" -> server. NULL with POSTKEY_ERROR_CONFIGURATION. Returns
+ * owned. */
 ProviderServer *provider_server_parse(const char *text, GError **error);
 void provider_server_free(ProviderServer *server);
 

@@ -1,9 +1,10 @@
 /* The face of a store of secrets: asynchronous get, put if unchanged, delete, list.
  *
- * Names are "account/NAME" and "client/PROVIDER". An unattended call never raises a prompt: a locked store is
- * POSTKEY_ERROR_KEYRING_LOCKED, one that is not there POSTKEY_ERROR_KEYRING_UNAVAILABLE, and "there is no such
- * secret" is said only by a store that is unlocked. Every callback runs once, later, from the main loop, never
- * from inside the call that started it.
+ * Names are "account/NAME" and "client/PROVIDER". An unattended call never raises a prompt: a
+ * locked store is POSTKEY_ERROR_KEYRING_LOCKED, one that is not there
+ * POSTKEY_ERROR_KEYRING_UNAVAILABLE, and "there is no such secret" is said only by a store that is
+ * unlocked. Every callback runs once, later, from the main loop, never from inside the call that
+ * started it.
  */
 #pragma once
 
@@ -36,8 +37,9 @@ struct Store {
 
 void store_get(Store *store, const char *name, StoreGot got, gpointer data);
 
-/* Replaces the secret; what was there stays until the new one is. With expected (may be NULL): only if the
- * secret is still this one, else POSTKEY_ERROR_REFUSED. label is what a keyring's window shows. Copies value. */
+/* Replaces the secret; what was there stays until the new one is. With expected (may be NULL): only
+ * if the secret is still this one, else POSTKEY_ERROR_REFUSED. label is what a keyring's window
+ * shows. Copies value. */
 void store_put(Store *store, const char *name, const Secret *expected, const Secret *value,
                const char *label, StoreDone done, gpointer data);
 
@@ -46,7 +48,8 @@ void store_remove(Store *store, const char *name, StoreDone done, gpointer data)
 
 void store_list(Store *store, StoreListed listed, gpointer data);
 
-/* Asks the person to unlock it: the one call that may raise a prompt. POSTKEY_ERROR_CANCELLED when dismissed. */
+/* Asks the person to unlock it: the one call that may raise a prompt. POSTKEY_ERROR_CANCELLED when
+ * dismissed. */
 void store_unlock(Store *store, StoreDone done, gpointer data);
 
 /* Frees the store; outstanding callbacks do not run any more. */

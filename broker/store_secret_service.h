@@ -1,7 +1,9 @@
-/* Secrets in the desktop's keyring: the Secret Service (GNOME Keyring, KWallet, KeePassXC) over D-Bus.
+/* Secrets in the desktop's keyring: the Secret Service (GNOME Keyring, KWallet, KeePassXC) over
+ * D-Bus.
  *
- * Schema org.postkey.Credential with the attribute "name". Survives a restart of the service and of the bus:
- * a call that finds the line dead opens a new one. Each call has a deadline of STORE_SECRET_SERVICE_TIMEOUT_MS.
+ * Schema org.postkey.Credential with the attribute "name". Survives a restart of the service and of
+ * the bus: a call that finds the line dead opens a new one. Each call has a deadline of
+ * STORE_SECRET_SERVICE_TIMEOUT_MS.
  */
 #pragma once
 

@@ -311,12 +311,13 @@ static char *subject_of(const cJSON *parameters)
     g_auto(GStrv) accounts = json_strings(parameters, "accounts");
     if (accounts && *accounts)
         return g_strjoinv(", ", accounts);
-    const char *subject = json_string_or(parameters, "account", NULL);
-    if (!subject)
-        subject = json_string_or(parameters, "provider", NULL);
-    if (!subject)
-        subject = json_string_or(parameters, "parameter", "the account");
-    return g_strdup(subject);
+    static const char *const keys[] = {"account", "provider", "parameter"};
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        const char *subject = json_string_or(parameters, keys[i], "");
+        if (*subject)
+            return g_strdup(subject);
+    }
+    return g_strdup("to use by default");
 }
 
 static const char *standard_remedy(PostkeyErrorCode code)

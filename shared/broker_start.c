@@ -31,7 +31,8 @@ G_NORETURN static void exec_broker(char *const argv[], int ready_fd)
     (void)sigprocmask(SIG_SETMASK, &none, NULL); /* a failure leaves the caller's mask: no harm */
     for (int sig = 1; sig < NSIG; sig++)
         (void)signal(sig, SIG_DFL); /* refused for SIGKILL and SIGSTOP, as it should be */
-    /* Out of the way first: the caller may have had no stdin, stdout or stderr, so any number can be ours. */
+    /* Out of the way first: the caller may have had no stdin, stdout or stderr, so any number can
+     * be ours. */
     int report_fd = fcntl(ready_fd, F_DUPFD, READY_FD + 1);
     int null_fd = open("/dev/null", O_RDWR);
     if (setsid() < 0 || report_fd < 0 || null_fd < 0 || chdir("/") != 0)

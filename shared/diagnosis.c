@@ -16,6 +16,7 @@
 #define REPORT_IT                                                                                  \
     "report it to the makers of postkey, with the output of the same command and -v (it "          \
     "holds no secret)"
+#define WAIT "wait some minutes, then try again"
 #define WAIT_A_DAY                                                                                 \
     "wait: the limit counts the last 24 hours; send fewer messages, or through an "                \
     "account with a higher limit"
@@ -154,17 +155,17 @@ MEANS(too_many_connections, ACCOUNT, TRY_LATER,
 MEANS(throttled, ACCOUNT, TRY_LATER,
       "the server slows us down: too many connections, or too much mail from this network",
       "wait some minutes; send fewer messages at once");
-MEANS(busy, NETWORK, TRY_LATER, "the server is busy", NULL);
-MEANS(temporary, NETWORK, TRY_LATER, "the server has a temporary problem", NULL);
-MEANS(closed, NETWORK, TRY_LATER, "the server closed the connection for now", NULL);
+MEANS(busy, NETWORK, TRY_LATER, "the server is busy", WAIT);
+MEANS(temporary, NETWORK, TRY_LATER, "the server has a temporary problem", WAIT);
+MEANS(closed, NETWORK, TRY_LATER, "the server closed the connection for now", WAIT);
 MEANS(waited_too_long, NETWORK, TRY_LATER, "the server waited too long for us",
       "check the network, then try again");
-MEANS(tls_busy, NETWORK, TRY_LATER, "the server cannot start TLS or check logins now", NULL);
+MEANS(tls_busy, NETWORK, TRY_LATER, "the server cannot start TLS or check logins now", WAIT);
 MEANS(address_unsure, RECIPIENT, TRY_LATER,
-      "the server cannot tell now whether it takes this address", NULL);
-MEANS(mailbox_closed, RECIPIENT, TRY_LATER, "this mailbox takes no mail at the moment", NULL);
-MEANS(rcpt_later, RECIPIENT, TRY_LATER, "the server does not take this recipient for now", NULL);
-MEANS(message_later, MESSAGE, TRY_LATER, "the server does not take the message for now", NULL);
+      "the server cannot tell now whether it takes this address", WAIT);
+MEANS(mailbox_closed, RECIPIENT, TRY_LATER, "this mailbox takes no mail at the moment", WAIT);
+MEANS(rcpt_later, RECIPIENT, TRY_LATER, "the server does not take this recipient for now", WAIT);
+MEANS(message_later, MESSAGE, TRY_LATER, "the server does not take the message for now", WAIT);
 MEANS(no_service, NETWORK, GIVE_UP, "the server offers no service to this machine or network",
       "check server and port in smtp= of postkey.conf, or use another network");
 MEANS(name_disliked, NETWORK, GIVE_UP,
@@ -199,7 +200,6 @@ typedef struct {
     const Diagnosis *diagnosis;
 } Row;
 
-/* clang-format off */
 static const Row rows[] = {
     /* ---- Microsoft ---- */
     {AT_LOGIN, 535, "5.7.139", "SmtpClientAuthentication is disabled", &smtp_auth_switched_off},
@@ -221,12 +221,11 @@ static const Row rows[] = {
     {ANYWHERE, 0, NULL, "Application-specific password required", &no_plain_password},
     {ANYWHERE, 534, NULL, NULL, &another_login},
     {ANYWHERE, 0, NULL, "less secure app", &no_passwords},
-    {AT_LOGIN, 535, NULL, NULL, &token_refused},
+    {ANYWHERE, 535, NULL, NULL, &token_refused},
     {AT_LOGIN, 538, NULL, NULL, &encryption_wanted},
     {ANYWHERE, 530, "5.7.0", NULL, &login_wanted},
     {ANYWHERE, 530, NULL, NULL, &login_wanted},
     {IN(DIAGNOSIS_AUTH), 504, NULL, NULL, &mechanism_unknown},
-    {IN(DIAGNOSIS_AUTH), 550, NULL, NULL, &may_not_send},
     /* ---- quota ---- */
     {ANYWHERE, 550, "5.4.5", NULL, &daily_quota},
     {ANYWHERE, 550, "5.7.1", "quota", &quota},
@@ -235,6 +234,7 @@ static const Row rows[] = {
     {IN(DIAGNOSIS_RCPT), 550, "5.5.3", NULL, &too_many_rcpt_now},
     {ANYWHERE, 550, "5.5.3", NULL, &too_many_in_message},
     {ANYWHERE, 429, NULL, NULL, &api_quota},
+    {IN(DIAGNOSIS_AUTH), 550, NULL, NULL, &may_not_send},
     /* ---- our bugs ---- */
     {ENVELOPE, 555, "5.5.2", NULL, &not_understood_path},
     {IN(DIAGNOSIS_RCPT), 501, "5.1.", NULL, &recipient_malformed},
@@ -274,7 +274,7 @@ static const Row rows[] = {
     {ANYWHERE, 451, "4.3.0", NULL, &temporary},
     {ANYWHERE, 451, "4.4.2", NULL, &waited_too_long},
     {ANYWHERE, 454, "4.7.0", NULL, &tls_busy},
-    /* ---- whatever is left: by phase and first digit, with a look at the subject (RFC 3463 section 3) ---- */
+    /* ---- the rest: by phase, first digit, and subject (RFC 3463 section 3) ---- */
     {ENVELOPE, 4, "4.1.", NULL, &address_unsure},
     {ENVELOPE, 4, "4.2.", NULL, &mailbox_closed},
     {IN(DIAGNOSIS_RCPT), 4, NULL, NULL, &rcpt_later},
@@ -290,7 +290,6 @@ static const Row rows[] = {
     {IN(DIAGNOSIS_RCPT), 5, NULL, NULL, &rcpt_refused},
     {IN(DIAGNOSIS_DATA), 5, NULL, NULL, &message_refused},
 };
-/* clang-format on */
 
 static gboolean contains(const char *text, const char *fragment)
 {

@@ -40,7 +40,7 @@ typedef struct {
     DiagnosisScope scope;
     DiagnosisAction action;
     const char *meaning; /* static */
-    const char *remedy;  /* static; NULL where there is nothing to do but wait */
+    const char *remedy;  /* static */
 } Diagnosis;
 
 /* The diagnosis of an SMTP reply: its code (400..599; others are DIAGNOSIS_OURS), its enhanced

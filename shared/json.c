@@ -56,7 +56,7 @@ cJSON *json_parse(const char *text, gsize len, GError **error)
 {
     const char *why = NULL;
     const char *end = NULL;
-    g_autoptr(cJSON) value = NULL;
+    cJSON *value = NULL;
     if (!g_utf8_validate_len(text, len, NULL))
         why = "it is not UTF-8 or holds a NUL";
     else if (has_nul_escape(text, len))
@@ -67,11 +67,11 @@ cJSON *json_parse(const char *text, gsize len, GError **error)
         why = "bytes follow the value";
     else if (!is_strict(value, 0))
         why = "a key is given twice, a number is too large, or it is nested too deeply";
-    if (why) {
-        error_set(error, POSTKEY_ERROR_PROTOCOL, NULL, NULL, "not valid JSON: %s", why);
-        return NULL;
-    }
-    return g_steal_pointer(&value);
+    if (!why)
+        return value;
+    json_wipe(value);
+    error_set(error, POSTKEY_ERROR_PROTOCOL, NULL, NULL, "not valid JSON: %s", why);
+    return NULL;
 }
 
 cJSON *json_parse_object(const char *text, gsize len, GError **error)

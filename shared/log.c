@@ -53,16 +53,28 @@ static gboolean stderr_is_journal(void)
     return strcmp(named, ours) == 0;
 }
 
+/* What a terminal obeys instead of showing: C0 and C1 controls, and the marks that turn the
+ * direction of text. */
+static gboolean is_shown(gunichar c)
+{
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+        return FALSE;
+    return !(c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+             (c >= 0x2066 && c <= 0x2069) || (c >= 0x2028 && c <= 0x2029));
+}
+
 char *log_printable(const char *text, gsize max_len)
 {
     g_autofree char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, max_len));
     GString *out = g_string_new(NULL);
-    for (const char *p = valid; *p; p++) {
-        guchar c = (guchar)*p;
-        if (c < 0x20 || c == 0x7f)
+    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+        if (is_shown(c))
+            g_string_append_unichar(out, c);
+        else if (c < 0x100)
             g_string_append_printf(out, "\\x%02x", c);
         else
-            g_string_append_c(out, *p);
+            g_string_append_printf(out, "\\u%04x", c);
     }
     return g_string_free(out, FALSE);
 }

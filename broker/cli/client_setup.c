@@ -1,0 +1,89 @@
+#include "client_setup.h"
+
+#include "broker_calls.h"
+#include "client_words.h"
+#include "errors.h"
+#include "fileio.h"
+#include "output.h"
+#include "secret.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char google_steps[] =
+    "\n"
+    "  postkey signs in with an OAuth client of your own. Making one takes about\n"
+    "  five minutes, once:\n"
+    "\n"
+    "  1. Open   https://console.cloud.google.com/auth/clients\n"
+    "     and make a project, or choose one.\n"
+    "  2. Let it set up the consent screen. Audience: \"Internal\" for a Workspace\n"
+    "     domain, else \"External\"; then publish it (Audience, \"Publish app\"), so that\n"
+    "     it says \"In production\". While it says \"Testing\", Google ends every\n"
+    "     authorization after 7 days.\n"
+    "  3. Clients, \"Create client\", of type \"Desktop app\". No other type works here.\n"
+    "  4. Download the client's JSON file, and give it to postkey:\n"
+    "         postkey client import ~/Downloads/client_secret_123.json\n"
+    "\n";
+
+char *client_setup_steps(const char *provider)
+{
+    if (strcmp(provider, "google") == 0)
+        return g_strdup(google_steps);
+    g_autofree char *name = output_printable(provider);
+    return g_strdup_printf(
+        "\n"
+        "  postkey signs in with an OAuth client of your own, registered once:\n"
+        "\n"
+        "  1. In the provider's console, register an application for desktops (a public\n"
+        "     or native client) with the redirect address http://127.0.0.1 (Microsoft:\n"
+        "     http://localhost).\n"
+        "  2. Tell postkey its client id; a secret, where there is one, by a descriptor:\n"
+        "         postkey client set --provider %s --client-id ID [--secret-fd N]\n"
+        "\n",
+        name);
+}
+
+static char *read_document(const char *path, GError **error)
+{
+    gsize len;
+    char *text = strcmp(path, "-") == 0
+                     ? fileio_read_fd(STDIN_FILENO, CLIENT_SETUP_FILE_MAX, &len, error)
+                     : fileio_read(path, CLIENT_SETUP_FILE_MAX, &len, NULL, error);
+    if (text && !g_utf8_validate_len(text, len, NULL)) {
+        error_set(error, POSTKEY_ERROR_REFUSED, NULL,
+                  "name the JSON file that the provider's console offers for download",
+                  "%s is not a text file", path);
+        secret_wipe_bytes(text, len);
+        return NULL;
+    }
+    return text;
+}
+
+static void remark_on_file(const char *path)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0)
+        return;
+    g_autofree char *name = output_printable(path);
+    if (st.st_mode & 077)
+        output_remark("Others can read %s (mode %03o), and it holds the client's secret.\n", name,
+                      (guint)(st.st_mode & 0777));
+    output_remark("The client is in the keyring now; the file may be deleted: %s\n", name);
+}
+
+char *client_setup_import(PathsScope scope, const char *provider, const char *path, GError **error)
+{
+    char *document = read_document(path, error);
+    if (!document)
+        return NULL;
+    g_autoptr(cJSON) reply = broker_calls_import_client(scope, provider, document, error);
+    secret_wipe_string(document);
+    if (!reply)
+        return NULL;
+    remark_on_file(path);
+    const cJSON *client = NULL;
+    (void)json_object(reply, "client", &client); /* a client without words is still imported */
+    return client_in_words(client);
+}

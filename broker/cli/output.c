@@ -1,0 +1,115 @@
+#include "output.h"
+
+#include "errors.h"
+#include "exit_codes.h"
+#include "fileio.h"
+#include "log.h"
+#include "varlink.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The longest text from outside that is worth a person's time; URLs are the longest. */
+#define PRINTABLE_MAX ((gsize)8192)
+
+/* What a reply of the broker holds, and a margin for the names of keys. */
+#define JSON_TEXT_MAX ((int)VARLINK_MESSAGE_MAX * 2)
+
+static gboolean write_answer(const char *bytes, gsize len, GError **error)
+{
+    if (fileio_write_all(STDOUT_FILENO, bytes, len, error))
+        return TRUE;
+    g_prefix_error(error, "the answer did not get through to stdout: ");
+    return FALSE;
+}
+
+gboolean output_answer(const char *text, GError **error)
+{
+    return write_answer(text, strlen(text), error);
+}
+
+gboolean output_format(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    return output_answer(text, error);
+}
+
+gboolean output_json(const cJSON *value, GError **error)
+{
+    /* One buffer that is large enough, since cJSON leaves copies behind when it has to grow one. */
+    char *text = g_malloc((gsize)JSON_TEXT_MAX + 2);
+    gboolean ok = cJSON_PrintPreallocated((cJSON *)value, text, JSON_TEXT_MAX, FALSE);
+    gsize len = ok ? strlen(text) : 0;
+    if (ok) {
+        text[len++] = '\n';
+        ok = write_answer(text, len, error);
+    } else {
+        len = (gsize)JSON_TEXT_MAX;
+        error_set(error, POSTKEY_ERROR_PROTOCOL, NULL, NULL,
+                  "the answer is too long to be printed");
+    }
+    secret_wipe_bytes(text, len);
+    return ok;
+}
+
+gboolean output_secret(const Secret *secret, GError **error)
+{
+    gsize len = secret_len(secret);
+    char *line = g_malloc(len + 1);
+    memcpy(line, secret_reveal(secret), len);
+    line[len] = '\n';
+    gboolean ok = write_answer(line, len + 1, error);
+    secret_wipe_bytes(line, len + 1);
+    return ok;
+}
+
+static gboolean is_obeyed(gunichar c)
+{
+    return (c >= 0x80 && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+char *output_printable(const char *text)
+{
+    g_autofree char *printable = log_printable(text, PRINTABLE_MAX);
+    GString *out = g_string_sized_new(strlen(printable));
+    for (const char *p = printable; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+        g_string_append_unichar(out, is_obeyed(c) ? '?' : c);
+    }
+    return g_string_free(out, FALSE);
+}
+
+void output_remark(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fflush(stderr);
+}
+
+/* What to do where nobody said it: with the time to wait where that is known. */
+static void add_remedy(GError *error)
+{
+    gint64 seconds = error_retry_after(error);
+    g_autofree char *later =
+        seconds > 0 ? g_strdup_printf("try again in %" G_GINT64_FORMAT " s", seconds) : NULL;
+    if (!error_remedy(error))
+        error_set_remedy(error, later ? later : exit_remedy_of(error));
+}
+
+void output_error(GError *error)
+{
+    add_remedy(error);
+    g_autofree char *text = error_explain("postkey", error);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line && (line[1] || **line); line++) {
+        g_autofree char *printable = output_printable(*line);
+        output_remark("%s\n", printable);
+    }
+}

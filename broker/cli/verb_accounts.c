@@ -1,0 +1,119 @@
+#include "broker_calls.h"
+#include "errors.h"
+#include "output.h"
+#include "table.h"
+#include "times.h"
+#include "verb_list.h"
+
+#include <string.h>
+
+enum { ACCOUNT, ADDRESS, PROVIDER, STATE, TOKEN, AUTHORIZATION, COLUMNS };
+
+static const char *const titles[COLUMNS] = {
+    [ACCOUNT] = "ACCOUNT", [ADDRESS] = "ADDRESS", [PROVIDER] = "PROVIDER",
+    [STATE] = "STATE",     [TOKEN] = "TOKEN FOR", [AUTHORIZATION] = "AUTHORIZED FOR",
+};
+
+static const char *state_in_words(const char *state)
+{
+    static const struct {
+        const char *state, *words;
+    } words[] = {
+        {"authorization_required", "sign in again"},
+        {"configuration_error", "configuration error"},
+        {"keyring_locked", "keyring locked"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        if (strcmp(words[i].state, state) == 0)
+            return words[i].words;
+    return state;
+}
+
+static char *printable_member(const cJSON *account, const char *key)
+{
+    const char *text = json_string_or(account, key, NULL);
+    return text && *text ? output_printable(text) : NULL;
+}
+
+static void add_notes(Table *table, const cJSON *account)
+{
+    gboolean unsaved = FALSE;
+    g_autofree char *reason = printable_member(account, "reason");
+    g_autofree char *hint = printable_member(account, "hint");
+    if (reason)
+        table_add_note(table, reason);
+    if (hint)
+        table_add_note(table, hint);
+    if (json_bool(account, "unsaved", &unsaved) == JSON_FOUND && unsaved)
+        table_add_note(table, "its new refresh token waits in memory until the keyring takes it");
+}
+
+static void add_account(Table *table, const cJSON *account, gint64 now)
+{
+    g_autofree char *name = printable_member(account, "account");
+    g_autofree char *address = printable_member(account, "address");
+    g_autofree char *provider = printable_member(account, "provider");
+    g_autofree char *state =
+        output_printable(state_in_words(json_string_or(account, "state", "?")));
+    gint64 token_expires = json_int_or(account, "token_expires", -1);
+    gint64 authorization_expires = json_int_or(account, "authorization_expires", -1);
+    /* An idle account's token has ended and nobody minds: the next program gets a new one. */
+    g_autofree char *token = token_expires > now ? times_left(token_expires, now) : NULL;
+    g_autofree char *authorization =
+        authorization_expires >= 0 ? times_left(authorization_expires, now) : NULL;
+    const char *cells[COLUMNS] = {
+        [ACCOUNT] = name,      [ADDRESS] = g_strcmp0(name, address) == 0 ? NULL : address,
+        [PROVIDER] = provider, [STATE] = state,
+        [TOKEN] = token,       [AUTHORIZATION] = authorization,
+    };
+    table_add(table, cells);
+    add_notes(table, account);
+}
+
+static gboolean print_table(const cJSON *accounts, GError **error)
+{
+    if (cJSON_GetArraySize(accounts) == 0) {
+        output_remark("There is no account yet. Add one: postkey authorize ADDRESS\n");
+        return TRUE;
+    }
+    g_autoptr(Table) table = table_new(titles, COLUMNS);
+    const cJSON *account;
+    cJSON_ArrayForEach (account, accounts) {
+        add_account(table, account, times_now());
+    }
+    g_autofree char *text = table_format(table);
+    return output_answer(text, error);
+}
+
+static gboolean run_accounts(const Arguments *arguments, GError **error)
+{
+    const cJSON *accounts = NULL;
+    g_autoptr(cJSON) reply = broker_calls_once(arguments_scope(arguments), "GetAccounts", NULL,
+                                               BROKER_CLIENT_QUICK_MS, error);
+    if (!reply)
+        return FALSE;
+    if (json_array(reply, "accounts", &accounts) != JSON_FOUND)
+        return broker_calls_missing("GetAccounts", "accounts", error);
+    return arguments_flag(arguments, "json") ? output_json(accounts, error)
+                                             : print_table(accounts, error);
+}
+
+static const OptionSpec accounts_options[] = {
+    {.name = "json", .kind = OPTION_FLAG, .help = "all the broker knows, as one JSON array"},
+    {.name = NULL},
+};
+
+const Verb verb_accounts = {
+    .name = "accounts",
+    .summary = "the accounts, and how they are",
+    .teaching =
+        "TOKEN FOR is how long the access token in the cache is still good; the broker\n"
+        "replaces it in time. AUTHORIZED FOR is how long until somebody has to sign in\n"
+        "again, where the provider limits it (Google: 7 days while the project is in\n"
+        "\"Testing\").\n"
+        "\n"
+        "  postkey accounts\n"
+        "  postkey accounts --json | jq -r '.[] | select(.state != \"ready\") | .account'\n",
+    .options = accounts_options,
+    .run = run_accounts,
+};

@@ -1,0 +1,13 @@
+/* The verbs by file, for the table alone.
+ */
+#pragma once
+
+#include "verb.h"
+
+extern const Verb verb_authorize;
+extern const Verb verb_token;
+extern const Verb verb_accounts;
+extern const Verb verb_refresh, verb_revoke, verb_forget, verb_unlock, verb_reload;
+extern const Verb verb_monitor;
+extern const Verb verb_client;
+extern const Verb verb_client_import, verb_client_set, verb_client_list, verb_client_remove;

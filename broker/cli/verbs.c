@@ -1,0 +1,122 @@
+#include "verbs.h"
+
+#include "errors.h"
+#include "help.h"
+#include "output.h"
+#include "verb_list.h"
+
+#include <string.h>
+
+static gboolean run_help(const Arguments *arguments, GError **error);
+
+static const Verb verb_help = {
+    .name = "help",
+    .synopsis = "[VERB]",
+    .summary = "how a verb is used, with examples",
+    .teaching = "  postkey help authorize\n"
+                "  postkey help client import\n",
+    .positionals_max = 2,
+    .run = run_help,
+};
+
+const Verb *const verbs[] = {
+    &verb_authorize,   &verb_token,         &verb_accounts,      &verb_refresh,
+    &verb_revoke,      &verb_forget,        &verb_unlock,        &verb_reload,
+    &verb_monitor,     &verb_client,        &verb_client_import, &verb_client_set,
+    &verb_client_list, &verb_client_remove, &verb_help,          NULL,
+};
+
+static const Verb *find_name(const char *name)
+{
+    for (const Verb *const *verb = verbs; *verb; verb++)
+        if (strcmp((*verb)->name, name) == 0)
+            return *verb;
+    return NULL;
+}
+
+const Verb *verbs_find(char *const *words, guint count, guint *taken)
+{
+    if (count > 1) {
+        g_autofree char *both = g_strconcat(words[0], " ", words[1], NULL);
+        *taken = 2;
+        const Verb *verb = find_name(both);
+        if (verb)
+            return verb;
+    }
+    *taken = 1;
+    return count > 0 ? find_name(words[0]) : NULL;
+}
+
+static void set_unknown(GError **error, const char *word)
+{
+    error_set(error, POSTKEY_ERROR_USAGE, NULL, "list the verbs: postkey --help",
+              "there is no verb \"%s\"", word);
+}
+
+static gboolean run_help(const Arguments *arguments, GError **error)
+{
+    char *words[2] = {(char *)arguments_positional(arguments, 0),
+                      (char *)arguments_positional(arguments, 1)};
+    guint count = 0, taken;
+    while (count < 2 && words[count])
+        count++;
+    if (count == 0)
+        return help_print_all(verbs, error);
+    const Verb *verb = verbs_find(words, count, &taken);
+    if (!verb || taken < count) {
+        set_unknown(error, words[verb ? 1 : 0]);
+        return FALSE;
+    }
+    return help_print(verb, error);
+}
+
+static gboolean run_verb(const Verb *verb, char *const *words, guint count, GError **error)
+{
+    g_autoptr(GError) mistake = NULL;
+    g_autoptr(Arguments) arguments =
+        arguments_parse(verb->options, verb->positionals_min, verb->positionals_max, verb->synopsis,
+                        words, count, &mistake);
+    if (!arguments) {
+        g_autofree char *remedy =
+            g_strdup_printf("read how it is called: postkey help %s", verb->name);
+        error_set_remedy(mistake, remedy);
+        g_propagate_error(error, g_steal_pointer(&mistake));
+        return FALSE;
+    }
+    return arguments_wants_help(arguments) ? help_print(verb, error) : verb->run(arguments, error);
+}
+
+static gboolean is_scope(const char *word)
+{
+    return strcmp(word, "--user") == 0 || strcmp(word, "--system") == 0;
+}
+
+gboolean verbs_run(char *const *words, guint count, GError **error)
+{
+    guint scopes = 0, taken;
+    while (scopes < count && is_scope(words[scopes]))
+        scopes++;
+    char *const *rest = words + scopes;
+    guint left = count - scopes;
+    if (left == 0) {
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "list the verbs: postkey --help",
+                  "no verb is given");
+        return FALSE;
+    }
+    if (strcmp(rest[0], "--help") == 0 || strcmp(rest[0], "-h") == 0)
+        return help_print_all(verbs, error);
+    if (strcmp(rest[0], "--version") == 0)
+        return output_answer("postkey " POSTKEY_VERSION "\n", error);
+    const Verb *verb = verbs_find(rest, left, &taken);
+    if (!verb) {
+        set_unknown(error, rest[0]);
+        return FALSE;
+    }
+    /* The scope's options are an ordinary part of what follows the verb. */
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+    for (guint i = 0; i < scopes; i++)
+        g_ptr_array_add(arguments, words[i]);
+    for (guint i = taken; i < left; i++)
+        g_ptr_array_add(arguments, rest[i]);
+    return run_verb(verb, (char *const *)arguments->pdata, arguments->len, error);
+}

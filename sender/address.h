@@ -1,0 +1,44 @@
+/* Mail addresses: the mailboxes of SMTP commands and the address lists of header fields. Pure.
+ *
+ * An address that left this module unharmed can be put between "<" and ">" of a MAIL or RCPT
+ * command: it holds no control character, no blank outside of quotes, no CR or LF, and is of
+ * bounded length.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* RFC 5321 section 4.5.3.1; a path has 256 octets with its angle brackets. */
+#define ADDRESS_MAX_LEN 254
+#define ADDRESS_LOCAL_MAX_LEN 64
+#define ADDRESS_LABEL_MAX_LEN 63
+
+/* Whether text is a Mailbox of RFC 5321 section 4.1.2 in ASCII: a dot-string or a quoted string,
+ * "@", and a domain or an address literal. POSTKEY_ERROR_REFUSED with what is wrong about it. */
+gboolean address_check(const char *text, GError **error);
+
+/* Adds the addresses of an address list (RFC 5322 section 3.4, with the obsolete forms) to
+ * addresses, as owned strings that passed address_check(): display names, comments, folds, groups
+ * and source routes are left out. Duplicates are added once (see address_equal()); those already in
+ * the array count. An empty list adds none. POSTKEY_ERROR_REFUSED: nothing after the bad address
+ * was added. */
+gboolean address_list_parse(const char *text, GPtrArray *addresses, GError **error);
+
+/* The same for an argument of the command line, which nobody folds: any control character in it is
+ * refused. */
+gboolean address_argument_parse(const char *text, GPtrArray *addresses, GError **error);
+
+/* An argument that has to hold exactly one address: that one, owned. NULL with
+ * POSTKEY_ERROR_REFUSED. */
+char *address_parse_one(const char *text, GError **error);
+
+/* Whether two addresses name the same mailbox for sure: the domain counts without case, the local
+ * part with. */
+gboolean address_equal(const char *a, const char *b);
+
+/* What follows the last "@"; text itself where there is none. Borrowed from address. */
+const char *address_domain(const char *address);
+
+/* Whether text is a domain name that may stand in EHLO or after "@" (RFC 5321 section 4.1.2; "_" is
+ * let pass, as it is seen in host names). */
+gboolean address_is_domain(const char *text);

@@ -1,0 +1,252 @@
+#include "options.h"
+
+#include "errors.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* What an option takes. */
+typedef enum {
+    TAKES_NOTHING,
+    TAKES_VALUE,    /* in the rest of its word, or in the next one */
+    TAKES_ATTACHED, /* in the rest of its word alone, if there is one */
+} Takes;
+
+/* What an option does. */
+typedef enum {
+    DOES_NOTHING,
+    SETS_FLAG,   /* the gboolean at offset */
+    SETS_STRING, /* the char * at offset */
+    SETS_USER,
+    SETS_SYSTEM,
+    SETS_O,  /* -o: a sendmail option of one letter, of which "i" counts */
+    SETS_B,  /* -b: a mode, of which "m" (deliver) is this one */
+    REFUSED, /* sendmail has it, and ignoring it would deceive the caller */
+} Does;
+
+typedef struct {
+    char letter;      /* 0: none */
+    const char *name; /* of the long form; NULL: none */
+    Takes takes;
+    Does does;
+    gsize offset;
+} Option;
+
+static const Option table[] = {
+    {'t', NULL, TAKES_NOTHING, SETS_FLAG, offsetof(Options, from_header)},
+    {'i', NULL, TAKES_NOTHING, SETS_FLAG, offsetof(Options, dot_is_text)},
+    {'v', "verbose", TAKES_NOTHING, SETS_FLAG, offsetof(Options, verbose)},
+    {0, "help", TAKES_NOTHING, SETS_FLAG, offsetof(Options, help)},
+    {0, "version", TAKES_NOTHING, SETS_FLAG, offsetof(Options, version)},
+    {0, "user", TAKES_NOTHING, SETS_USER, 0},
+    {0, "system", TAKES_NOTHING, SETS_SYSTEM, 0},
+    {'f', NULL, TAKES_VALUE, SETS_STRING, offsetof(Options, sender)},
+    {'r', NULL, TAKES_VALUE, SETS_STRING, offsetof(Options, sender)},
+    {'F', NULL, TAKES_VALUE, SETS_STRING, offsetof(Options, full_name)},
+    {'a', "account", TAKES_VALUE, SETS_STRING, offsetof(Options, account)},
+    {'o', NULL, TAKES_VALUE, SETS_O, 0},
+    {'b', NULL, TAKES_VALUE, SETS_B, 0},
+    {'A', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* -Ac, -Am: which configuration */
+    {'B', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* -B8BITMIME: we look ourselves */
+    {'C', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* configuration file */
+    {'G', NULL, TAKES_NOTHING, DOES_NOTHING, 0},  /* relay */
+    {'L', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* tag for the log */
+    {'N', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* delivery notices */
+    {'O', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* option=value */
+    {'R', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* what a notice returns */
+    {'U', NULL, TAKES_NOTHING, DOES_NOTHING, 0},  /* first submission */
+    {'V', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* envelope id */
+    {'X', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* log file */
+    {'d', NULL, TAKES_ATTACHED, DOES_NOTHING, 0}, /* debugging */
+    {'e', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* how to report errors: always on stderr */
+    {'h', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* hops */
+    {'m', NULL, TAKES_NOTHING, DOES_NOTHING, 0},  /* to me too */
+    {'n', NULL, TAKES_NOTHING, DOES_NOTHING, 0},  /* no aliases */
+    {'p', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* protocol it came by */
+    {'q', NULL, TAKES_ATTACHED, REFUSED, 0},      /* run the queue */
+    {'I', NULL, TAKES_NOTHING, REFUSED, 0},       /* newaliases */
+};
+
+static const char help[] =
+    "usage: postkey-send [OPTION]... [RECIPIENT]... < MESSAGE\n"
+    "Sends the message on standard input through an account of postkey, as sendmail would.\n"
+    "\n"
+    "  -t                  recipients from To, Cc and Bcc too\n"
+    "  -i, -oi             a line with a lone dot does not end the message\n"
+    "  -f ADDRESS          envelope sender (the account's address)\n"
+    "  -F NAME             full name for a From that is missing\n"
+    "  -a, --account NAME  send as this account\n"
+    "  -v                  show the dialogue with the server on standard error\n"
+    "  --user, --system    use the person's own broker, or the system's\n"
+    "  --help, --version\n"
+    "  --                  what follows are recipients\n"
+    "\n"
+    "Other options of sendmail are accepted and ignored. Exit codes are those of sysexits.h: 0 "
+    "sent,\n"
+    "64 usage, 65 message refused, 67 recipient refused, 69 unavailable, 74 I/O, 75 try again "
+    "later,\n"
+    "76 the server breaks the protocol or cannot be trusted, 77 not authorized, 78 "
+    "configuration.\n";
+
+const char *options_help(void)
+{
+    return help;
+}
+
+void options_free(Options *options)
+{
+    if (!options)
+        return;
+    g_free(options->sender);
+    g_free(options->full_name);
+    g_free(options->account);
+    g_ptr_array_unref(options->recipients);
+    g_free(options);
+}
+
+static gboolean refuse(GError **error, const char *what, const char *option)
+{
+    g_autofree char *shown = g_strescape(option, NULL);
+    error_set(error, POSTKEY_ERROR_USAGE, NULL, "\"postkey-send --help\" shows what there is",
+              "%s: %s", what, shown);
+    return FALSE;
+}
+
+static gboolean has_control(const char *text)
+{
+    for (; *text; text++)
+        if (g_ascii_iscntrl(*text))
+            return TRUE;
+    return FALSE;
+}
+
+static void *member(Options *options, const Option *option)
+{
+    return (char *)options + option->offset;
+}
+
+static gboolean apply(Options *options, const Option *option, const char *value, const char *word,
+                      GError **error)
+{
+    switch (option->does) {
+    case DOES_NOTHING:
+        return TRUE;
+    case SETS_FLAG:
+        *(gboolean *)member(options, option) = TRUE;
+        return TRUE;
+    case SETS_STRING:
+        if (has_control(value))
+            return refuse(error, "a line break or another control character in an option", value);
+        g_free(*(char **)member(options, option));
+        *(char **)member(options, option) = g_strdup(value);
+        return TRUE;
+    case SETS_USER:
+        options->scope = PATHS_USER;
+        return TRUE;
+    case SETS_SYSTEM:
+        options->scope = PATHS_SYSTEM;
+        return TRUE;
+    case SETS_O:
+        if (strcmp(value, "i") == 0)
+            options->dot_is_text = TRUE;
+        return TRUE;
+    case SETS_B:
+        return strcmp(value, "m") == 0 || refuse(error, "a mode that there is not", word);
+    case REFUSED:
+        break;
+    }
+    return refuse(error, "an option that there is not", word);
+}
+
+/* The arguments, and the next one to look at. */
+typedef struct {
+    int argc;
+    const char *const *argv;
+    int next;
+} Arguments;
+
+static const char *next_value(Arguments *arguments)
+{
+    return arguments->next < arguments->argc ? arguments->argv[arguments->next++] : NULL;
+}
+
+static const Option *find_letter(char letter)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++)
+        if (table[i].letter == letter)
+            return &table[i];
+    return NULL;
+}
+
+/* "-tif me@example.com": letters up to one that takes a value. */
+static gboolean parse_letters(Options *options, const char *word, Arguments *arguments,
+                              GError **error)
+{
+    for (const char *p = word + 1; *p; p++) {
+        const Option *option = find_letter(*p);
+        const char *value = NULL;
+        if (!option)
+            return refuse(error, "an option that there is not", word);
+        if (option->takes != TAKES_NOTHING)
+            value = p + 1;
+        if (option->takes == TAKES_VALUE && !*value && !(value = next_value(arguments)))
+            return refuse(error, "an option without its value", word);
+        if (!apply(options, option, value, word, error))
+            return FALSE;
+        if (value)
+            return TRUE;
+    }
+    return TRUE;
+}
+
+static const Option *find_name(const char *name, gsize len)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++)
+        if (table[i].name && strlen(table[i].name) == len && strncmp(table[i].name, name, len) == 0)
+            return &table[i];
+    return NULL;
+}
+
+/* "--account=NAME", "--account NAME". */
+static gboolean parse_name(Options *options, const char *word, Arguments *arguments, GError **error)
+{
+    const char *name = word + 2, *equals = strchr(name, '=');
+    const Option *option = find_name(name, equals ? (gsize)(equals - name) : strlen(name));
+    const char *value = equals ? equals + 1 : NULL;
+    if (!option)
+        return refuse(error, "an option that there is not", word);
+    if (value && option->takes == TAKES_NOTHING)
+        return refuse(error, "an option that takes no value", word);
+    if (!value && option->takes == TAKES_VALUE && !(value = next_value(arguments)))
+        return refuse(error, "an option without its value", word);
+    return apply(options, option, value, word, error);
+}
+
+static gboolean parse_words(Options *options, Arguments *arguments, GError **error)
+{
+    gboolean only_recipients = FALSE;
+    const char *word;
+    while ((word = next_value(arguments))) {
+        gboolean ok = TRUE;
+        if (only_recipients || word[0] != '-' || !word[1])
+            g_ptr_array_add(options->recipients, g_strdup(word));
+        else if (strcmp(word, "--") == 0)
+            only_recipients = TRUE;
+        else if (word[1] == '-')
+            ok = parse_name(options, word, arguments, error);
+        else
+            ok = parse_letters(options, word, arguments, error);
+        if (!ok)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+Options *options_parse(int argc, const char *const *argv, GError **error)
+{
+    Arguments arguments = {.argc = argc, .argv = argv, .next = 1};
+    g_autoptr(Options) options = g_new0(Options, 1);
+    options->scope = PATHS_ANY;
+    options->recipients = g_ptr_array_new_with_free_func(g_free);
+    return parse_words(options, &arguments, error) ? g_steal_pointer(&options) : NULL;
+}

@@ -1,0 +1,29 @@
+/* The command line, as callers of sendmail write it: letters in clusters, values with or without a
+ * blank, options that mean nothing here accepted and ignored as Postfix's sendmail does. Pure.
+ */
+#pragma once
+
+#include "paths.h"
+
+typedef struct {
+    gboolean from_header; /* -t: recipients from the header too */
+    gboolean dot_is_text; /* -i, -oi: a line with a lone dot is a line like any other */
+    gboolean verbose;     /* -v */
+    gboolean help;
+    gboolean version;
+    PathsScope scope;      /* --user, --system */
+    char *sender;          /* -f, -r: the argument as it is; NULL: not given */
+    char *full_name;       /* -F; NULL: not given */
+    char *account;         /* -a, --account; NULL: not given */
+    GPtrArray *recipients; /* of char *: the arguments as they are, never NULL */
+} Options;
+
+/* Reads argv (argc of them, the program's name first). Options and recipients may be mixed; after
+ * "--" all are recipients. NULL with POSTKEY_ERROR_USAGE. Returns owned. */
+Options *options_parse(int argc, const char *const *argv, GError **error);
+
+void options_free(Options *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)
+
+/* The text of --help. Borrowed, static. */
+const char *options_help(void);

@@ -1,0 +1,32 @@
+/* The broker's first answer to OpenSession: as whom a message goes, and where to.
+ */
+#pragma once
+
+#include "json.h"
+#include "smtp.h"
+
+/* More servers in one route are not tried. */
+#define ROUTE_MAX_SERVERS 16
+
+typedef struct {
+    char *host;
+    guint port;
+    SmtpTls tls;
+} RouteServer;
+
+typedef struct {
+    char *account;
+    char *address;   /* the account's own; passed address_check() */
+    GArray *servers; /* of RouteServer, in the order to try; at least one */
+    char *ca_pem;    /* NULL: the system's authorities */
+    char **mechanisms;
+    guint recipients_max; /* in one message; G_MAXUINT: no limit known */
+    char *ehlo_name;      /* NULL: this machine's */
+} Route;
+
+/* Reads the "route" of parameters. NULL with POSTKEY_ERROR_PROTOCOL where there is none, or a
+ * broken one. Returns owned. */
+Route *route_parse(const cJSON *parameters, GError **error);
+
+void route_free(Route *route);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Route, route_free)

@@ -1,0 +1,69 @@
+/* The inside of an SmtpSession, for smtp.c, smtp_auth.c and smtp_mail.c alone.
+ */
+#pragma once
+
+#include "errors.h"
+#include "smtp.h"
+
+/* Where a session is. */
+typedef enum {
+    SMTP_CONNECTED, /* waits for the greeting, or for TLS */
+    SMTP_GREETED,   /* waits for EHLO's answer */
+    SMTP_PLAIN,     /* knows what the server offers without TLS */
+    SMTP_SECURED,   /* TLS stands: all that was said before is forgotten */
+    SMTP_READY,     /* knows what the server offers under TLS; waits for AUTH */
+    SMTP_LOGGED_IN, /* waits for MAIL */
+    SMTP_ENVELOPE,  /* MAIL was taken; recipients */
+    SMTP_BODY,      /* 354 was said; the message */
+    SMTP_VERDICT,   /* the final dot may have left */
+    SMTP_ENDED,     /* the connection is of no use any more */
+    SMTP_STATES,    /* how many there are */
+} SmtpState;
+
+/* RFC 5321 section 4.5.3.2, in milliseconds; connect and TLS are ours. */
+typedef enum {
+    SMTP_CONNECT_MS = 30 * 1000,
+    SMTP_TLS_MS = 60 * 1000,
+    SMTP_GREETING_MS = 5 * 60 * 1000,
+    SMTP_REPLY_MS = 5 * 60 * 1000,
+    SMTP_DATA_MS = 2 * 60 * 1000,
+    SMTP_BLOCK_MS = 3 * 60 * 1000,
+    SMTP_VERDICT_MS = 10 * 60 * 1000,
+} SmtpTimeout;
+
+/* What the server's last EHLO reply offers. */
+typedef struct {
+    gboolean starttls;
+    gboolean eight_bit_mime;
+    gboolean size;
+    guint64 size_max;  /* 0: no limit said */
+    char **mechanisms; /* of AUTH, in upper case; NULL: none */
+} SmtpOffer;
+
+struct SmtpSession {
+    const SmtpServer *server;
+    Transport *transport;
+    SmtpState state;
+    SmtpOffer offer;
+};
+
+/* The one place where the state changes; a change that the protocol does not know is a bug, and
+ * ends the program. */
+void smtp_enter(SmtpSession *session, SmtpState state);
+
+/* Reads one reply; after a failure, and after a 421, the session is SMTP_ENDED. Returns owned. */
+Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error);
+
+/* Sends one line (without CRLF) and reads its reply. Returns owned. */
+Reply *smtp_ask(SmtpSession *session, gint64 timeout_ms, const char *line, GError **error);
+
+/* The code for what a diagnosis wants done. */
+PostkeyErrorCode smtp_error_code(const Diagnosis *diagnosis);
+
+/* The diagnosis of a reply that is not the one hoped for. Borrowed, static. */
+const Diagnosis *smtp_diagnose(DiagnosisPhase phase, const Reply *reply);
+
+/* Sets *error from a reply: "HOST WHAT: REPLY", with its diagnosis, which is also stored in
+ * *refusal. */
+void smtp_refuse(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply,
+                 const char *what, const Diagnosis **refusal, GError **error);

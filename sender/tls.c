@@ -1,0 +1,290 @@
+#include "tls.h"
+
+#include "errors.h"
+
+#include <arpa/inet.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <poll.h>
+#include <string.h>
+
+#define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+/* Names of a certificate that an error tells. */
+#define NAMES_MAX 5
+
+struct Tls {
+    int fd;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_session_t session;
+};
+
+static void tls_free(Tls *tls)
+{
+    if (tls->session)
+        gnutls_deinit(tls->session);
+    if (tls->credentials)
+        gnutls_certificate_free_credentials(tls->credentials);
+    g_free(tls);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tls, tls_free)
+
+/* ---- a certificate that is not to be trusted, in words ---- */
+
+static gnutls_x509_crt_t peer_certificate(const Tls *tls)
+{
+    unsigned n = 0;
+    gnutls_x509_crt_t certificate = NULL;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(tls->session, &n);
+    if (!chain || n == 0 || gnutls_x509_crt_init(&certificate) != 0)
+        return NULL;
+    if (gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) != 0) {
+        gnutls_x509_crt_deinit(certificate);
+        return NULL;
+    }
+    return certificate;
+}
+
+/* The DNS names that the certificate is for. Returns owned. */
+static char *certificate_names(gnutls_x509_crt_t certificate)
+{
+    GString *names = g_string_new(NULL);
+    for (unsigned i = 0; i < NAMES_MAX; i++) {
+        char name[256];
+        size_t len = sizeof name - 1;
+        int kind = gnutls_x509_crt_get_subject_alt_name(certificate, i, name, &len, NULL);
+        if (kind == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+            break;
+        if (kind != GNUTLS_SAN_DNSNAME)
+            continue;
+        name[MIN(len, sizeof name - 1)] = '\0';
+        for (char *p = name; *p; p++)
+            if (!g_ascii_isgraph(*p))
+                *p = '?';
+        g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+    }
+    if (names->len == 0)
+        g_string_append(names, "no host at all");
+    return g_string_free(names, FALSE);
+}
+
+static void refuse_untrusted(GError **error, const char *host, gboolean self_signed)
+{
+    if (self_signed)
+        error_set(error, POSTKEY_ERROR_PROTOCOL,
+                  "the server vouches for itself: it may be a test server, or somebody in between",
+                  "if it is your own server, name its certificate with ca_file= in the provider's "
+                  "section of "
+                  "postkey.conf; if not, try another network",
+                  "the certificate of %s is self-signed", host);
+    else
+        error_set(
+            error, POSTKEY_ERROR_PROTOCOL,
+            "nobody whom this machine trusts vouches for the server: it has a private authority, "
+            "the "
+            "wrong ca_file is configured, or somebody is in between",
+            "if it is your own server, name its authority with ca_file= in the provider's section "
+            "of "
+            "postkey.conf (for public servers leave ca_file= out and install ca-certificates)",
+            "the certificate of %s comes from an unknown authority", host);
+}
+
+static void set_certificate_error(GError **error, const Tls *tls, const char *host, unsigned status)
+{
+    gnutls_x509_crt_t certificate = peer_certificate(tls);
+    g_autofree char *names = certificate ? certificate_names(certificate) : g_strdup("?");
+    gboolean self_signed = certificate && gnutls_x509_crt_check_issuer(certificate, certificate);
+    if (certificate)
+        gnutls_x509_crt_deinit(certificate);
+    if (status & GNUTLS_CERT_EXPIRED)
+        error_set(error, POSTKEY_ERROR_PROTOCOL,
+                  "its time is over, or the clock of this machine is wrong",
+                  "compare the clock of this machine (date); if it is right, the server's owner "
+                  "has to renew "
+                  "the certificate",
+                  "the certificate of %s has expired", host);
+    else if (status & GNUTLS_CERT_NOT_ACTIVATED)
+        error_set(error, POSTKEY_ERROR_PROTOCOL, "the clock of this machine is probably wrong",
+                  "compare the clock of this machine (date)",
+                  "the certificate of %s is not valid yet", host);
+    else if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
+        refuse_untrusted(error, host, self_signed);
+    else if (status & GNUTLS_CERT_UNEXPECTED_OWNER)
+        error_set(error, POSTKEY_ERROR_PROTOCOL,
+                  "another server answers, or somebody is in between",
+                  "use the server's own name in smtp= of the configuration, or another network",
+                  "the certificate that %s shows is of another name: it is for %s", host, names);
+    else
+        error_set(error, POSTKEY_ERROR_PROTOCOL, "the server cannot prove who it is",
+                  "try another network; if it lasts, tell the server's owner",
+                  "the certificate of %s is not to be trusted%s", host,
+                  status & GNUTLS_CERT_REVOKED              ? ": it was revoked"
+                  : status & GNUTLS_CERT_INSECURE_ALGORITHM ? ": its signature is of a broken kind"
+                                                            : "");
+}
+
+/* ---- handshake ---- */
+
+static void set_stream_error(GError **error, const char *what, int rc)
+{
+    gboolean late = rc == GNUTLS_E_TIMEDOUT;
+    error_set(error, POSTKEY_ERROR_UNAVAILABLE,
+              late ? "the server, or the network on the way, has become silent"
+                   : "the network broke, or the server closed the connection",
+              "try again later", "%s: %s", what, late ? "no answer in time" : gnutls_strerror(rc));
+}
+
+/* What to do after a call of GnuTLS returned rc: TRUE to call it again. */
+static gboolean go_on(const Tls *tls, int *rc, Deadline deadline)
+{
+    if (*rc >= 0 || gnutls_error_is_fatal(*rc))
+        return FALSE;
+    short events = gnutls_record_get_direction(tls->session) ? POLLOUT : POLLIN;
+    gboolean in_time = *rc == GNUTLS_E_AGAIN ? deadline_wait(tls->fd, events, deadline)
+                                             : deadline_left_ms(deadline) > 0;
+    if (!in_time)
+        *rc = GNUTLS_E_TIMEDOUT;
+    return in_time;
+}
+
+static gboolean is_of_network(int rc)
+{
+    return rc == GNUTLS_E_TIMEDOUT || rc == GNUTLS_E_PUSH_ERROR || rc == GNUTLS_E_PULL_ERROR ||
+           rc == GNUTLS_E_PREMATURE_TERMINATION;
+}
+
+static gboolean shake_hands(const Tls *tls, const char *host, Deadline deadline, GError **error)
+{
+    int rc;
+    do
+        rc = gnutls_handshake(tls->session);
+    while (go_on(tls, &rc, deadline));
+    if (rc == 0)
+        return TRUE;
+    if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+        set_certificate_error(error, tls, host,
+                              gnutls_session_get_verify_cert_status(tls->session));
+    else if (is_of_network(rc))
+        set_stream_error(error, "the TLS handshake did not end", rc);
+    else
+        error_set(
+            error, POSTKEY_ERROR_PROTOCOL,
+            "the server does not speak TLS 1.2 or newer on this port, or not from the first byte",
+            "check port and kind in smtp=: 465 is \"tls\", 587 is \"starttls\"",
+            "no TLS with %s: %s", host, gnutls_strerror(rc));
+    return FALSE;
+}
+
+static gboolean load_trust(Tls *tls, const char *ca_pem, GError **error)
+{
+    int n = 0;
+    if (ca_pem) {
+        /* GnuTLS only reads through the pointer, but takes it as unsigned char *. */
+        g_autofree unsigned char *copy = (unsigned char *)g_strdup(ca_pem);
+        gnutls_datum_t pem = {.data = copy, .size = (unsigned)strlen(ca_pem)};
+        n = gnutls_certificate_set_x509_trust_mem(tls->credentials, &pem, GNUTLS_X509_FMT_PEM);
+    } else {
+        n = gnutls_certificate_set_x509_system_trust(tls->credentials);
+    }
+    if (n > 0)
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, "no server can be trusted without one",
+              ca_pem ? "let ca_file= of the provider name a PEM file with certificates"
+                     : "install the package ca-certificates",
+              "%s",
+              ca_pem ? "the configured ca_file holds no certificate"
+                     : "this machine has no certificates of authorities");
+    return FALSE;
+}
+
+static gboolean is_ip_address(const char *host)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+static gboolean prepare(Tls *tls, const char *host)
+{
+    /* No signal when the peer has gone: the call's own error tells. */
+    if (gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) != 0 ||
+        gnutls_priority_set_direct(tls->session, PRIORITY, NULL) != 0 ||
+        gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, tls->credentials) != 0)
+        return FALSE;
+    if (!is_ip_address(host) &&
+        gnutls_server_name_set(tls->session, GNUTLS_NAME_DNS, host, strlen(host)) != 0)
+        return FALSE;
+    gnutls_session_set_verify_cert(tls->session, host, 0);
+    gnutls_transport_set_int(tls->session, tls->fd);
+    return TRUE;
+}
+
+Tls *tls_open(int fd, const char *host, const char *ca_pem, Deadline deadline, GError **error)
+{
+    g_autoptr(Tls) tls = g_new0(Tls, 1);
+    tls->fd = fd;
+    if (gnutls_certificate_allocate_credentials(&tls->credentials) != 0)
+        g_error("out of memory for TLS");
+    if (!load_trust(tls, ca_pem, error))
+        return NULL;
+    if (!prepare(tls, host)) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION, "the TLS library refuses its settings",
+                  "check the system-wide settings of GnuTLS and the server's name",
+                  "cannot prepare TLS for %s", host);
+        return NULL;
+    }
+    return shake_hands(tls, host, deadline, error) ? g_steal_pointer(&tls) : NULL;
+}
+
+void tls_close(Tls *tls)
+{
+    if (!tls)
+        return;
+    (void)gnutls_bye(tls->session, GNUTLS_SHUT_WR); /* a courtesy: we go in any case */
+    tls_free(tls);
+}
+
+/* ---- the stream ---- */
+
+gssize tls_read(Tls *tls, char *bytes, gsize len, Deadline deadline, GError **error)
+{
+    gssize got;
+    int rc;
+    do {
+        got = gnutls_record_recv(tls->session, bytes, len);
+        rc = (int)got;
+    } while (go_on(tls, &rc, deadline));
+    if (rc == GNUTLS_E_PREMATURE_TERMINATION)
+        return 0; /* a close without its notice, as many servers do it: replies have ends of their
+                     own */
+    if (rc < 0) {
+        set_stream_error(error, "cannot read from the server", rc);
+        return -1;
+    }
+    return got;
+}
+
+gboolean tls_write(Tls *tls, const char *bytes, gsize len, Deadline deadline, GError **error)
+{
+    while (len > 0) {
+        gssize sent;
+        int rc;
+        do {
+            sent = gnutls_record_send(tls->session, bytes, len);
+            rc = (int)sent;
+        } while (go_on(tls, &rc, deadline));
+        if (rc < 0) {
+            set_stream_error(error, "cannot write to the server", rc);
+            return FALSE;
+        }
+        bytes += sent;
+        len -= (gsize)sent;
+    }
+    return TRUE;
+}
+
+char *tls_describe(const Tls *tls)
+{
+    return g_strdup_printf("%s, %s",
+                           gnutls_protocol_get_name(gnutls_protocol_get_version(tls->session)),
+                           gnutls_cipher_get_name(gnutls_cipher_get(tls->session)));
+}
