@@ -161,10 +161,11 @@ deps-build deps-demo deps-tests: deps-%:
 
 .PHONY: install uninstall
 install: all
-	install -d $(BINDIR) $(DATADIR) $(DOCDIR)
+	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 shared/org.postkey.Broker.varlink $(DATADIR)
-	install -m 644 README.md LICENSE docs/*.md $(DOCDIR)
+	install -m 644 README.md LICENSE $(DOCDIR)
+	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
 
 uninstall:
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink

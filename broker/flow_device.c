@@ -137,6 +137,15 @@ static void poll_token(gpointer data)
          oauth_device_poll_request(&flow->client, flow->code.device_code), token_arrived);
 }
 
+/* invalid_client elsewhere means an unknown client; here it is how Google says "not of the type
+ * TV". */
+static const char *why_not_by_device(const OauthDeviceReply *reply)
+{
+    if (g_strcmp0(reply->error, "invalid_client") == 0)
+        return "this type of OAuth client may not use device codes";
+    return reply->reason;
+}
+
 static void code_arrived(const HttpReply *http_reply, const GError *error, gpointer data)
 {
     FlowDevice *flow = data;
@@ -152,7 +161,7 @@ static void code_arrived(const HttpReply *http_reply, const GError *error, gpoin
         poll_later(flow);
         flow->events->visit(&flow->code, flow->data);
     } else if (oauth_device_refusal_allows_browser(&flow->code)) {
-        flow->events->refused(flow->code.reason, flow->data);
+        flow->events->refused(why_not_by_device(&flow->code), flow->data);
     } else if (flow->code.verdict == OAUTH_TRANSIENT) {
         fail(flow, POSTKEY_ERROR_UNAVAILABLE, flow->code.reason, "try again in a few minutes",
              "the device authorization endpoint does not work right now");

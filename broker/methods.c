@@ -76,7 +76,7 @@ static void get_info(G_GNUC_UNUSED Methods *methods, Call *call)
     json_add_string(info, "vendor", "postkey");
     json_add_string(info, "product", "postkey-broker");
     json_add_string(info, "version", POSTKEY_VERSION);
-    json_add_string(info, "url", "https://postkey.invalid/");
+    json_add_string(info, "url", "");
     json_add_strings(info, "interfaces", interfaces);
     call_reply(call, info);
 }

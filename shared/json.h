@@ -12,8 +12,8 @@
 
 #define JSON_MAX_DEPTH 16
 
-/* Integers beyond +-2^53 are not exact in JSON. */
-#define JSON_MAX_INT ((gint64)1 << 53)
+/* Integers beyond are not exact in a double; what was 2^53 could have been 2^53 + 1. */
+#define JSON_MAX_INT (((gint64)1 << 53) - 1)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cJSON, cJSON_Delete)
 

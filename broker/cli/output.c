@@ -67,21 +67,9 @@ gboolean output_secret(const Secret *secret, GError **error)
     return ok;
 }
 
-static gboolean is_obeyed(gunichar c)
-{
-    return (c >= 0x80 && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
 char *output_printable(const char *text)
 {
-    g_autofree char *printable = log_printable(text, PRINTABLE_MAX);
-    GString *out = g_string_sized_new(strlen(printable));
-    for (const char *p = printable; *p; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-        g_string_append_unichar(out, is_obeyed(c) ? '?' : c);
-    }
-    return g_string_free(out, FALSE);
+    return log_printable(text, PRINTABLE_MAX);
 }
 
 void output_remark(const char *format, ...)

@@ -20,9 +20,7 @@ gboolean output_json(const cJSON *value, GError **error);
 /* The secret and a newline. */
 gboolean output_secret(const Secret *secret, GError **error);
 
-/* Text from outside made fit for a terminal: log_printable(), and what terminals obey beyond it
- * (the C1 controls, and the marks that turn the direction of writing) replaced by "?". Returns
- * owned. */
+/* Text from outside made fit for a terminal: log_printable(), bounded. Returns owned. */
 char *output_printable(const char *text);
 
 /* One remark to the person, on stderr; it may hold several lines. What a format's %s brings from

@@ -53,6 +53,10 @@ class SmallGoogle:
     def count(self, name):
         return self.ask("counters")["counters"][name]
 
+    def commands(self, verb):
+        """How often an SMTP command came; it has no counter before the first."""
+        return self.ask("counters")["counters"].get(f"smtp.{verb}", 0)
+
     def wait(self, counter, at_least=1, patience=PATIENCE):
         return self.ask("wait", counter=counter, at_least=at_least, timeout_ms=patience * 1000)["value"]
 

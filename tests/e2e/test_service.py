@@ -48,14 +48,20 @@ def test_a_broker_started_on_demand_keeps_nothing_of_its_client(world):
     assert done.returncode == 0 and world.broker_pid()
 
 
+# As systemd does it: the socket is descriptor 3 (sd_listen_fds(3)).
+ACTIVATE = """import os, sys
+os.dup2(int(sys.argv[1]), 3, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+
 def test_a_socket_of_systemd_is_served_and_left_alone(world):
     path = world.path("activated.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(16)
-        fd = listener.fileno()
-        broker = world.start("sh", "-c", f'exec 3<&{fd}; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0"',
-                             program("postkey-broker"), pass_fds=[fd], stdin=subprocess.DEVNULL)
+        broker = world.start("/usr/bin/python3", "-c", ACTIVATE, str(listener.fileno()), program("postkey-broker"),
+                             pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL)
     with Varlink(path) as client:
         assert client.ask("GetAccounts") == {"accounts": []}
     assert not os.path.exists(world.socket), "it listens nowhere else"

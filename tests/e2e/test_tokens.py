@@ -117,8 +117,8 @@ def test_a_valid_token_is_served_while_the_early_refresh_fails(world, failure):
     world.google.fail_refresh(**failure)
     asked = world.google.count("http.token")
     world.google.wait("http.token", asked + 1)  # at 80 % of its life
-    assert world.token() == token
-    assert world.account()["state"] in ("ready", "unavailable")
+    # The provider has not answered yet, when it hangs: who would rather have what there is says so.
+    assert world.token(*(["--min-validity", "0"] if failure["mode"] == "hang" else [])) == token
 
 
 def test_a_hanging_provider_is_waited_for_only_as_long_as_the_caller_wants(ready):

@@ -215,11 +215,15 @@ class World:
     def postkey(self, *arguments, **options):
         return self.run([program("postkey"), *arguments], **options)
 
+    @property
+    def sender(self):
+        return program("postkey-send")
+
     def start_postkey(self, *arguments):
         return self.start(program("postkey"), *arguments, stdin=subprocess.DEVNULL)
 
     def send(self, *arguments, message=b"Subject: hello\n\nbody\n", **options):
-        return self.run([program("postkey-send"), *arguments], stdin=message, **options)
+        return self.run([self.sender, *arguments], stdin=message, **options)
 
     def token(self, *arguments):
         return self.postkey("token", *arguments).ok().rstrip("\n")

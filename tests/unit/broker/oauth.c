@@ -110,7 +110,7 @@ Test(oauth, the_endpoints_own_query_is_kept)
     provider->authorization_endpoint = g_strdup("https://id.example.com/a?tenant=1");
     g_autofree char *uri = oauth_authorization_uri(provider, &authorization);
     cr_expect(g_str_has_prefix(uri, "https://id.example.com/a?tenant=1&response_type=code&"));
-    cr_expect(g_str_has_suffix(uri, "&login_hint=you%2Bx%40example.com"));
+    cr_expect(strstr(uri, "&login_hint=you%2Bx%40example.com") != NULL);
 }
 
 /* ---- redirects ---- */

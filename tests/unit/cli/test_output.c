@@ -15,9 +15,9 @@ Test(output, nothing_from_outside_can_steer_the_terminal)
     assert_printed("two\nlines", "two\\x0alines");
     assert_printed("\xc2\x9b"
                    "2J",
-                   "?2J");
-    assert_printed("moc.\xe2\x80\xaelgoog", "moc.?lgoog");
-    assert_printed("\xe2\x81\xa6x", "?x");
+                   "\\x9b2J");
+    assert_printed("moc.\xe2\x80\xaelgoog", "moc.\\u202elgoog");
+    assert_printed("\xe2\x81\xa6x", "\\u2066x");
 }
 
 Test(output, bytes_that_are_no_utf8_are_replaced)

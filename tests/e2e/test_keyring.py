@@ -1,0 +1,160 @@
+"""The keyring: not there, locked, gone in the middle, and never a prompt that nobody asked for."""
+import time
+
+import pytest
+
+from processes import PATIENCE, wait_until
+from small_google import ME
+from world import World
+
+PROMPTER = "org.gnome.keyring.SystemPrompter"
+
+
+@pytest.fixture
+def locked():
+    """An authorized account behind a keyring that was locked afterwards."""
+    with World() as world:
+        world.authorize()
+        world.lock_keyring()
+        yield world
+
+
+def watch_prompts(world):
+    """A monitor on the bus that writes a line for each call to whoever shows prompts."""
+    address = world.env["DBUS_SESSION_BUS_ADDRESS"]
+    monitor = world.start("dbus-monitor", "--address", address, f"destination='{PROMPTER}'",
+                          "interface='org.freedesktop.Secret.Prompt'")
+    assert monitor.line()
+    return monitor
+
+
+def prompts(monitor):
+    return [line for line in monitor.out.decode().splitlines()
+            if PROMPTER in line or "member=Prompt" in line]
+
+
+def assert_unasked(world, monitor):
+    """The monitor has seen everything up to now, and nobody was asked for a password."""
+    marker = "interface=org.freedesktop.Secret.Prompt; member=Dismiss"
+    try:
+        world.secret_service("org.freedesktop.Secret.Prompt.Dismiss", path="/org/freedesktop/secrets/prompt/none")
+    except Exception:
+        pass  # there is no such prompt; the monitor sees the call all the same
+    wait_until(lambda: marker in monitor.out.decode(), "the monitor is up to date")
+    assert prompts(monitor) == []
+
+
+@pytest.mark.parametrize("how", [dict(keyring="none"), dict(bus=False)], ids=["no-secret-service", "no-bus"])
+def test_without_a_keyring_nothing_can_be_authorized(how):
+    with World(**how) as world:
+        going = world.authorizing("--flow", "browser")
+        going.press()
+        going.result().failed(5, "no keyring")
+        assert world.accounts() == {}
+
+
+@pytest.mark.parametrize("what", ["keyring", "bus"])
+def test_a_keyring_that_went_away_exits_5_and_comes_back(ready, what):
+    world = ready
+    world.kill_broker()
+    world.stop_part(world.keyring)
+    if what == "bus":
+        world.stop_part(world.bus)
+    start = time.monotonic()
+    world.postkey("token", ME).failed(5, "keyring")
+    assert time.monotonic() - start < 12
+    if what == "bus":
+        world.start_bus()
+    world.start_keyring()
+    assert world.token()
+
+
+def test_a_token_in_the_cache_is_served_without_the_keyring(ready):
+    world = ready
+    token = world.token()
+    world.stop_part(world.keyring)
+    assert world.token() == token
+
+
+def test_a_locked_keyring_exits_5_at_once_and_raises_no_prompt(locked):
+    world = locked
+    token = world.token()
+    monitor = watch_prompts(world)
+    assert world.token() == token, "the token in the cache is served"
+    start = time.monotonic()
+    world.postkey("refresh", ME).failed(5, "keyring is locked", "postkey unlock")
+    assert time.monotonic() - start < PATIENCE / 4
+    assert world.account()["state"] == "keyring_locked"
+    assert_unasked(world, monitor)
+    assert world.is_locked()
+
+
+@pytest.mark.parametrize("lock", ["locked since", "never unlocked"])
+def test_after_a_restart_a_locked_keyring_is_told_from_a_missing_account(ready, lock):
+    world = ready
+    world.stop_broker()
+    if lock == "locked since":
+        world.lock_keyring()
+    else:
+        world.restart_keyring(unlock=False)
+    monitor = watch_prompts(world)
+    world.postkey("token", ME).failed(5, "keyring is locked", "postkey unlock")
+    world.postkey("token", "nobody@gmail.test").failed(7)
+    assert world.account()["state"] == "keyring_locked"
+    assert_unasked(world, monitor)
+    assert world.is_locked()
+
+
+def test_an_unlocked_keyring_is_used_again_without_a_person(locked):
+    world = locked
+    world.postkey("refresh", ME).failed(5)
+    world.restart_keyring(unlock=True)
+    assert world.token()
+    assert world.account()["state"] == "ready"
+
+
+def test_unlock_is_the_one_verb_that_raises_the_prompt(locked):
+    world = locked
+    monitor = watch_prompts(world)
+    unlock = world.start_postkey("unlock")
+    wait_until(lambda: prompts(monitor), "the prompter was called")
+    assert unlock.wait() == 1, "there is nobody to answer it here"
+    assert world.is_locked()
+
+
+def test_a_new_authorization_with_a_locked_keyring_changes_nothing(locked):
+    world = locked
+    monitor = watch_prompts(world)
+    token = world.token()
+    going = world.authorizing("--flow", "browser")
+    going.press()
+    going.result().failed(5, "keyring is locked")
+    assert world.token() == token
+    assert_unasked(world, monitor)
+
+
+def test_revoke_and_forget_with_a_locked_keyring_change_nothing(locked):
+    world = locked
+    world.postkey("revoke", "--yes", ME).failed(5)
+    world.postkey("forget", ME).failed(5)
+    assert world.google.count("http.revocation") == 0
+    world.restart_keyring(unlock=True)
+    world.postkey("refresh", ME).ok()
+
+
+def test_a_rotated_token_that_the_keyring_does_not_take_is_kept_and_stored_later(world):
+    world.google.set({"token.rotate": True})
+    world.authorize()
+    world.google.fail_refresh("hold")
+    waiting = world.start_postkey("refresh", ME)
+    world.google.wait("http.held")
+    world.lock_keyring()
+    world.google.clear()
+    assert waiting.wait() == 0, "the token is good"
+    account = world.account()
+    assert account["unsaved"] is True
+    world.restart_keyring(unlock=True)
+    world.postkey("refresh", ME).ok()
+    wait_until(lambda: not world.account()["unsaved"], "it is in the keyring")
+    world.kill_broker()
+    assert world.token()
