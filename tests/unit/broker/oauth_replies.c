@@ -270,7 +270,7 @@ Test(oauth_replies, times_may_be_strings_and_are_bounded)
     g_auto(OauthTokenReply) reply = {0};
     parse_token(200,
                 "{\"access_token\":\"a\",\"expires_in\":\"3599\","
-                "\"refresh_token_expires_in\":9007199254740992}",
+                "\"refresh_token_expires_in\":9007199254740991}",
                 &reply);
     cr_expect_eq(reply.expires_in, 3599);
     cr_expect_eq(reply.refresh_token_expires_in, (gint64)10 * 365 * 24 * 3600);
