@@ -26,7 +26,7 @@ OPTIMIZE ?= -O2 -g
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -135,7 +135,8 @@ $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SE
 .PHONY: test
 test: all headers layers $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
-	@echo 'skipped here, run by "make check": tests/e2e (needs loopback network, D-Bus and GNOME Keyring)'
+	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
+	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 
 .PHONY: check
 check: deps-tests

@@ -1,8 +1,9 @@
 /* HTTPS requests on the GLib main loop (libcurl's multi interface); nothing blocks.
  *
  * https only, HTTP/1.1 (its buffers are fewer to wipe), certificates checked, no redirects
- * followed, no cookies, no proxy credentials, no reuse across CA files; every request has a
- * deadline and every answer a maximum.
+ * followed, no cookies, no reuse of connections or TLS sessions; every request has a deadline (on
+ * the clock of timer.h) and every answer a maximum. A proxy is taken from https_proxy and no_proxy
+ * of the environment. The process has to ignore SIGPIPE.
  */
 #pragma once
 

@@ -139,7 +139,7 @@ def test_the_life_that_is_watched_has_secrets_and_leaves_traces(watched):
 def test_no_secret_is_to_be_seen_anywhere(watched):
     found = [(where, secret) for where, what in watched.everything() for secret in watched.secrets
              if secret.encode() in what]
-    assert found == []
+    assert not found, "\n".join(f"{where}: {secret[:24]}..." for where, secret in found)
 
 
 def test_the_broker_leaves_no_core_and_its_files_are_private(watched):

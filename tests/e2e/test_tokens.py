@@ -111,7 +111,7 @@ def test_a_provider_that_fails_costs_nobody_a_valid_token(ready, failure):
 @pytest.mark.parametrize("failure", [dict(mode="status", status=503), dict(mode="hang"), dict(mode="html")],
                          ids=["503", "hang", "html"])
 def test_a_valid_token_is_served_while_the_early_refresh_fails(world, failure):
-    world.google.set({"token.lifetime": 10})
+    world.google.set({"token.lifetime": 16})
     world.authorize()
     token = world.token()
     world.google.fail_refresh(**failure)

@@ -1,6 +1,7 @@
 #include "store_secret_service.h"
 
 #include "errors.h"
+#include "keyring.h"
 
 #include <criterion/criterion.h>
 #include <gio/gio.h>
@@ -476,6 +477,42 @@ SESSION_TEST(unlocking_asks_the_person_who_may_say_no, set_up_unlocked)
     expect_error(unlock(), POSTKEY_ERROR_CANCELLED);
     cr_assert_gt(g_atomic_int_get(&prompts), 0);
     expect_error(get("account/a"), POSTKEY_ERROR_KEYRING_LOCKED);
+}
+
+typedef struct {
+    gboolean waiting;
+    SecretService *line;
+    GError *error;
+} Quiet;
+
+static void on_quiet_unlocked(GObject *source, GAsyncResult *result, gpointer data)
+{
+    Quiet *quiet = data;
+    secret_service_unlock_dbus_paths_finish(SECRET_SERVICE(source), result, NULL, &quiet->error);
+    quiet->waiting = FALSE;
+}
+
+static void on_quiet_line(G_GNUC_UNUSED GObject *source, GAsyncResult *result, gpointer data)
+{
+    Quiet *quiet = data;
+    const char *paths[] = {LOGIN, NULL};
+    quiet->line = keyring_open_finish(result, &quiet->error);
+    cr_assert_not_null(quiet->line);
+    secret_service_unlock_dbus_paths(quiet->line, paths, NULL, on_quiet_unlocked, quiet);
+}
+
+/* The last line of defence: a keyring that is locked between our look and our write. */
+SESSION_TEST(a_quiet_line_refuses_every_prompt, set_up_unlocked)
+{
+    Quiet quiet = {.waiting = TRUE};
+    lock_login();
+    keyring_open(FALSE, NULL, on_quiet_line, &quiet);
+    turn_while(&quiet.waiting);
+    cr_assert(g_error_matches(quiet.error, SECRET_ERROR, SECRET_ERROR_IS_LOCKED));
+    expect_error(get("account/a"), POSTKEY_ERROR_KEYRING_LOCKED);
+    cr_assert_eq(g_atomic_int_get(&prompts), 0);
+    g_error_free(quiet.error);
+    keyring_close(quiet.line);
 }
 
 SESSION_TEST(without_a_default_keyring_there_is_none_and_a_put_asks_for_an_unlock, set_up)

@@ -439,21 +439,30 @@ HTTP_TEST(a_redirect_is_not_followed)
     server_stop(server);
 }
 
-HTTP_TEST(a_body_up_to_the_maximum_arrives_whole_with_its_nul_bytes)
+static Outcome get_body(const char *bytes, gsize len)
 {
     static const char head[] = OK "\r\n";
-    gsize len = sizeof head - 1 + HTTP_BODY_MAX;
-    g_autofree char *answer = g_malloc(len);
+    g_autofree char *answer = g_malloc(sizeof head - 1 + len);
     memcpy(answer, head, sizeof head - 1);
-    for (gsize i = 0; i < HTTP_BODY_MAX; i++)
-        answer[sizeof head - 1 + i] = (char)(i * 31 % 256);
+    memcpy(answer + sizeof head - 1, bytes, len);
     Server *server = server_start_as(make_identity("127.0.0.1", &authority, -DAY_S, DAY_S),
-                                     SERVE_ANSWER, answer, len);
-    g_auto(Outcome) outcome = get(server);
-    cr_assert_null(outcome.error);
-    cr_assert_eq(outcome.body->len, HTTP_BODY_MAX);
-    cr_assert_eq(memcmp(outcome.body->str, answer + sizeof head - 1, HTTP_BODY_MAX), 0);
+                                     SERVE_ANSWER, answer, sizeof head - 1 + len);
+    Outcome outcome = get(server);
     server_stop(server);
+    return outcome;
+}
+
+HTTP_TEST(a_body_up_to_the_maximum_arrives_whole_with_its_nul_bytes)
+{
+    gsize len = HTTP_BODY_MAX;
+    g_autofree char *bytes = g_malloc(len + 1);
+    for (gsize i = 0; i <= len; i++)
+        bytes[i] = (char)(i * 31 % 256);
+    g_auto(Outcome) outcome = get_body(bytes, len);
+    cr_assert_null(outcome.error);
+    cr_assert_eq(outcome.body->len, len);
+    cr_assert_eq(memcmp(outcome.body->str, bytes, len), 0);
+    expect_error(get_body(bytes, len + 1), POSTKEY_ERROR_UNAVAILABLE, "too large");
 }
 
 HTTP_TEST(an_endless_body_is_refused)

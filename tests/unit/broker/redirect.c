@@ -402,14 +402,16 @@ REDIRECT_TEST(eight_at_once_are_all_answered_and_the_waiting_one_is_never_pushed
         g_autofree char *answer = hear(fds[i]);
         cr_assert(g_str_has_prefix(answer, "HTTP/1.1 404 "));
     }
-    for (guint i = 0; i < 20; i++) {
-        int fd = dial();
+    int late[2 * REDIRECT_CONNECTIONS_MAX];
+    for (gsize i = 0; i < G_N_ELEMENTS(late); i++) {
+        late[i] = dial();
         settle();
-        (void)close(fd);
     }
     finish(TRUE, "Done", "text");
     g_autofree char *page = hear(waiting);
     cr_assert(g_str_has_prefix(page, "HTTP/1.1 200 OK\r\n"));
+    for (gsize i = 0; i < G_N_ELEMENTS(late); i++)
+        (void)close(late[i]);
 }
 
 REDIRECT_TEST(a_slow_one_is_cut_off_at_its_deadline)
