@@ -1,7 +1,6 @@
 """What goes wrong before mail or tokens come into it: each in three parts, with its own exit code."""
 import os
 import shutil
-import socket
 import subprocess
 
 import pytest

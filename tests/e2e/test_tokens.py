@@ -56,6 +56,20 @@ def test_a_killed_broker_comes_back_without_a_person(world, rotate):
     assert world.account()["state"] == "ready"
 
 
+@pytest.mark.parametrize("rotate", [False, True], ids=["same-refresh-token", "rotated"])
+def test_a_broker_killed_while_the_provider_is_asked_comes_back_without_a_person(world, rotate):
+    world.google.set({"token.rotate": rotate})
+    world.authorize()
+    world.google.fail_refresh("hang")
+    asked = world.google.count("http.token")
+    waiting = world.start_postkey("refresh", ME)
+    world.google.wait("http.token", asked + 1)
+    world.kill_broker()
+    assert waiting.wait() == 4
+    world.google.clear()
+    assert world.token()
+
+
 def test_a_rotated_refresh_token_is_in_the_keyring_before_its_access_token_is_served(world):
     world.google.set({"token.rotate": True})
     world.authorize()
