@@ -61,7 +61,7 @@ static gint64 limit_of(gint64 of_section, gint64 of_provider)
     return of_section >= 0 ? of_section : of_provider;
 }
 
-/* NULL with POSTKEY_ERROR_CONFIGURATION or POSTKEY_ERROR_IO. */
+/* NULL with POSTKEY_ERROR_CONFIGURATION. */
 static cJSON *describe_route(const Methods *methods, const Account *account,
                              const Provider *provider, GError **error)
 {
@@ -77,9 +77,11 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
                   "the provider %s has no server", provider->name);
         return NULL;
     }
+    g_autoptr(GError) unreadable = NULL;
     if (provider->ca_file &&
-        !(ca = fileio_read(provider->ca_file, CA_FILE_MAX, &ca_len, NULL, error))) {
-        g_prefix_error(error, "ca_file: ");
+        !(ca = fileio_read(provider->ca_file, CA_FILE_MAX, &ca_len, NULL, &unreadable))) {
+        error_set(error, POSTKEY_ERROR_CONFIGURATION, "no certificate can be checked",
+                  "mend ca_file= in the provider's section", "ca_file: %s", unreadable->message);
         return NULL;
     }
     cJSON *route = cJSON_CreateObject();

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "secret.h"
 
 #include <string.h>
 
@@ -156,7 +157,9 @@ char *reply_text(const Reply *reply)
             g_string_append_c(joined, ' ');
         g_string_append(joined, line);
     }
-    return log_printable(joined->str, DESCRIPTION_MAX_LEN);
+    /* A server may repeat what it was told; a token that is cut off would not be known any more. */
+    g_autofree char *redacted = secret_redact(joined->str);
+    return log_printable(redacted, DESCRIPTION_MAX_LEN);
 }
 
 char *reply_describe(const Reply *reply)

@@ -254,5 +254,6 @@ void smtp_close(SmtpSession *session)
         (void)transport_say(session->transport, "QUIT\r\n", deadline_in_ms(0), NULL);
     transport_close(session->transport);
     offer_clear(&session->offer);
+    secret_free(session->credential);
     g_free(session);
 }

@@ -13,7 +13,7 @@
 typedef struct {
     SmtpSession *session;
     const char *mechanism;
-    Secret *response;
+    const Secret *response; /* the session's */
 } Login;
 
 static const char *const supported[] = {"XOAUTH2", "OAUTHBEARER", NULL};
@@ -120,7 +120,8 @@ static gboolean log_in(const Login *login, const Diagnosis **refusal, GError **e
         smtp_enter(login->session, SMTP_LOGGED_IN);
         return TRUE;
     }
-    g_autofree char *shown = challenge ? log_printable(challenge, 300) : NULL;
+    g_autofree char *redacted = challenge ? secret_redact(challenge) : NULL;
+    g_autofree char *shown = redacted ? log_printable(redacted, 300) : NULL;
     g_autofree char *what =
         shown ? g_strdup_printf("refused the login (%s)", shown) : g_strdup("refused the login");
     smtp_refuse(login->session, DIAGNOSIS_AUTH, reply, what, refusal, error);
@@ -136,9 +137,10 @@ gboolean smtp_authenticate(SmtpSession *session, const char *const *mechanisms, 
     const char *mechanism = choose_mechanism(session, mechanisms, error);
     if (!mechanism)
         return FALSE;
-    g_autoptr(Secret) response = make_response(session, mechanism, user, token, error);
-    if (!response)
+    secret_free(session->credential);
+    session->credential = make_response(session, mechanism, user, token, error);
+    if (!session->credential)
         return FALSE;
-    Login login = {.session = session, .mechanism = mechanism, .response = response};
+    Login login = {.session = session, .mechanism = mechanism, .response = session->credential};
     return log_in(&login, refusal, error);
 }

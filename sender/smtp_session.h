@@ -45,6 +45,8 @@ struct SmtpSession {
     Transport *transport;
     SmtpState state;
     SmtpOffer offer;
+    Secret
+        *credential; /* as it was sent: what the server repeats of it is redacted; NULL: none yet */
 };
 
 /* The one place where the state changes; a change that the protocol does not know is a bug, and

@@ -107,7 +107,8 @@ static void set_certificate_error(GError **error, const Tls *tls, const char *ho
         error_set(error, POSTKEY_ERROR_PROTOCOL, "the clock of this machine is probably wrong",
                   "compare the clock of this machine (date)",
                   "the certificate of %s is not valid yet", host);
-    else if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
+    else if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNATURE_FAILURE)) /* the latter:
+                                                an authority of the same name, with another key */
         refuse_untrusted(error, host, self_signed);
     else if (status & GNUTLS_CERT_UNEXPECTED_OWNER)
         error_set(error, POSTKEY_ERROR_PROTOCOL,

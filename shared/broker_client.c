@@ -320,6 +320,20 @@ static char *subject_of(const cJSON *parameters)
     return g_strdup("to use by default");
 }
 
+static const char *standard_meaning(PostkeyErrorCode code)
+{
+    switch (code) {
+    case POSTKEY_ERROR_ACCOUNT_NOT_FOUND:
+        return "nobody has authorized it here, or this user may not use it";
+    case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
+        return "postkey does not guess which one is meant";
+    case POSTKEY_ERROR_PERMISSION:
+        return "a person's broker serves that person and root alone";
+    default:
+        return NULL;
+    }
+}
+
 static const char *standard_remedy(PostkeyErrorCode code)
 {
     switch (code) {
@@ -344,8 +358,9 @@ static void set_remote_error(GError **error, const char *name, const cJSON *para
         g_auto(GStrv) halves = g_strsplit(known->what, "%s", 2);
         const char *hint = json_string_or(parameters, "hint", standard_remedy(known->code));
         GError *made = NULL;
-        error_set(&made, known->code, json_string_or(parameters, "reason", NULL), hint, "%s%s%s",
-                  halves[0], halves[1] ? subject : "", halves[1] ? halves[1] : "");
+        error_set(&made, known->code,
+                  json_string_or(parameters, "reason", standard_meaning(known->code)), hint,
+                  "%s%s%s", halves[0], halves[1] ? subject : "", halves[1] ? halves[1] : "");
         error_set_retry_after(made, json_int_or(parameters, "retry_after", -1));
         g_propagate_error(error, made);
         return;
