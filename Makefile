@@ -3,7 +3,7 @@
 #   make            build the three programs into build/
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
-#   make test       the tests that need no network, no root, no session and no packages but the libraries
+#   make test       the tests that need no network, no root and no session
 #   make install    PREFIX=/usr/local DESTDIR=
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -55,7 +55,8 @@ without_main = $(filter-out %/main.o,$(call objects,$(1)))
 # ---- flags ------------------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror
-HARDEN   := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+FORTIFY  ?= $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN   := -fstack-protector-strong -fPIE
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 POSTKEY_CFLAGS  := -std=gnu17 -D_GNU_SOURCE -DPOSTKEY_VERSION='"$(VERSION)"' $(OPTIMIZE) $(WARNINGS) \
@@ -87,13 +88,13 @@ all: $(PROGRAMS)
 .PHONY: always
 $(BUILD)/flags: always
 	@mkdir -p $(@D)
-	@echo '$(CC) $(POSTKEY_CFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-	  echo '$(CC) $(POSTKEY_CFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
+	@echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	  echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	@$(CC) $(POSTKEY_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS) -c -o $@ $<
+	@$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(FLAGS) -c -o $@ $<
 
 # The interface's description, compiled in: a string constant made from the one file.
 $(BUILD)/gen/interface_text.h: shared/org.postkey.Broker.varlink
@@ -205,4 +206,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf build build-sanitize
+	rm -rf $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MIN_VALIDITY_S 60
+#define REJECT_DETAIL_MAX 300
 #define LIFE_DEFAULT_S 3600 /* where the provider does not say (RFC 6749 section 5.1) */
 #define LIFE_MAX_S (366 * 24 * 3600)
 #define EARLY_PERCENT 80
@@ -114,7 +115,7 @@ static gint64 token_left_s(const Account *account)
 static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
 {
     if (min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT)
-        return MIN(MIN_VALIDITY_S, account->token_life_s / 4);
+        return MIN(MIN_VALIDITY_S, account->token_life_s / 10);
     return MIN(min_validity_s, account->token_life_s * 4 / 5);
 }
 
@@ -147,15 +148,17 @@ void account_reject_token(Account *account, const Secret *token, const char *det
 {
     if (!account->token || !secret_equal(account->token, token))
         return;
+    /* What a server said: bounded. The log makes it one line, and redacts the token itself. */
+    g_autofree char *why =
+        detail ? log_printable(detail, REJECT_DETAIL_MAX) : g_strdup("it gave no reason");
     gint64 now_us = timer_now_us();
     gint64 interval_us = (gint64)ACCOUNT_REJECT_INTERVAL_S * G_USEC_PER_SEC;
     if (account->forced_at_us && now_us - account->forced_at_us < interval_us) {
         log_warning("%s: a server refused the token again, too soon for another refresh: %s",
-                    account->name, detail ? detail : "it gave no reason");
+                    account->name, why);
         return;
     }
-    log_notice("%s: a server refused the token, the next call refreshes: %s", account->name,
-               detail ? detail : "it gave no reason");
+    log_notice("%s: a server refused the token, the next call refreshes: %s", account->name, why);
     account->forced_at_us = now_us;
     account_drop_token(account);
 }
@@ -278,28 +281,29 @@ static void back_off(Account *account, gint64 retry_after_s)
 static void note_failure(Account *account, const GError *error)
 {
     EventKind kind = EVENT_REFRESH_FAILED;
-    const char *meaning = error_meaning(error) ? error_meaning(error) : error->message;
+    g_autofree char *reason = error_meaning(error)
+                                  ? g_strdup_printf("%s: %s", error->message, error_meaning(error))
+                                  : g_strdup(error->message);
     switch (error->domain == POSTKEY_ERROR ? error->code : POSTKEY_ERROR_IO) {
     case POSTKEY_ERROR_AUTHORIZATION:
-        set_authorization_required(account, meaning);
+        set_authorization_required(account, reason);
         kind = EVENT_AUTHORIZATION_REQUIRED;
         break;
     case POSTKEY_ERROR_CONFIGURATION:
     case POSTKEY_ERROR_CLIENT_NOT_FOUND:
-        set_state(account, ACCOUNT_CONFIGURATION_ERROR, meaning, error_remedy(error));
+        set_state(account, ACCOUNT_CONFIGURATION_ERROR, reason, error_remedy(error));
         break;
     case POSTKEY_ERROR_KEYRING_LOCKED:
-        set_state(account, ACCOUNT_KEYRING_LOCKED, meaning, error_remedy(error));
+        set_state(account, ACCOUNT_KEYRING_LOCKED, reason, error_remedy(error));
         break;
     case POSTKEY_ERROR_UNAVAILABLE:
-        set_state(account, ACCOUNT_UNAVAILABLE, meaning, error_remedy(error));
+        set_state(account, ACCOUNT_UNAVAILABLE, reason, error_remedy(error));
         back_off(account, error_retry_after(error));
         break;
     default:
-        set_state(account, ACCOUNT_UNAVAILABLE, meaning, error_remedy(error));
+        set_state(account, ACCOUNT_UNAVAILABLE, reason, error_remedy(error));
         break;
     }
-    g_autofree char *reason = g_strdup_printf("%s: %s", error->message, meaning);
     Event event = {.kind = kind, .account = account->name, .reason = reason, .expires = -1};
     events_emit(account->context->events, &event);
 }

@@ -59,7 +59,7 @@ void account_free(Account *account);
 AccountInfo account_info(const Account *account);
 gboolean account_has_identity(const Account *account, const AccountIdentity *identity);
 
-/* The default of min_validity: 60 s, or a quarter of a shorter token's life. */
+/* The default of min_validity: 60 s, or a tenth of a shorter token's life. */
 #define ACCOUNT_MIN_VALIDITY_DEFAULT (-1)
 #define ACCOUNT_TIMEOUT_DEFAULT_S 30
 #define ACCOUNT_TIMEOUT_MAX_S 600

@@ -100,8 +100,8 @@ void authorization_cancel(Authorization *authorization)
     if (authorization->storing)
         return;
     g_autoptr(GError) error = NULL;
-    error_set(&error, POSTKEY_ERROR_CANCELLED, "The program that asked for it went away.", NULL,
-              "The authorization was cancelled.");
+    error_set(&error, POSTKEY_ERROR_CANCELLED, "The program that asked for it went away.",
+              "run postkey authorize again", "The authorization was cancelled.");
     authorization_free(authorization, error);
 }
 
@@ -382,7 +382,7 @@ static void supersede(Context *context, const char *name)
         return;
     g_hash_table_remove(context->authorizing, name);
     error_set(&older->early_error, POSTKEY_ERROR_CANCELLED,
-              "A newer one for the same account took its place.", NULL,
+              "A newer one for the same account took its place.", "finish that one",
               "The authorization was cancelled.");
     lookup_cancel(g_steal_pointer(&older->lookup));
     end_flows(older, older->early_error);

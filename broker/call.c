@@ -129,7 +129,7 @@ static const ErrorShape shapes[] = {
     {POSTKEY_ERROR_KEYRING_LOCKED, INTERFACE "KeyringLocked", FALSE, TRUE},
     {POSTKEY_ERROR_KEYRING_UNAVAILABLE, INTERFACE "KeyringUnavailable", FALSE, TRUE},
     {POSTKEY_ERROR_THROTTLED, INTERFACE "Throttled", TRUE, TRUE},
-    {POSTKEY_ERROR_CANCELLED, INTERFACE "Cancelled", FALSE, FALSE},
+    {POSTKEY_ERROR_CANCELLED, INTERFACE "Cancelled", FALSE, TRUE},
     /* Everything else is for now, as far as a caller is concerned. */
     {POSTKEY_ERROR_UNAVAILABLE, INTERFACE "Unavailable", TRUE, TRUE},
 };

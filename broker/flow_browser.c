@@ -74,6 +74,15 @@ static GError *error_of_verdict(OauthVerdict verdict, const char *reason)
     }
 }
 
+/* RFC 9207: the redirect names another issuer, or none where it has to. */
+static GError *foreign_answer(const char *reason)
+{
+    return make_error(
+        POSTKEY_ERROR_AUTHORIZATION, reason,
+        "run postkey authorize again; if it stays so, check issuer= in the provider's section",
+        "the answer did not come from the provider that was asked");
+}
+
 static void token_arrived(const HttpReply *http_reply, const GError *error, gpointer data)
 {
     FlowBrowser *flow = data;
@@ -129,7 +138,9 @@ static gboolean take_answer(FlowBrowser *flow, const char *query, GError **error
         exchange(flow, answer.code);
     } else {
         /* Later: our caller is still at work with the flow. */
-        flow->early_error = error_of_verdict(answer.verdict, answer.reason);
+        gboolean from_provider = answer.error || answer.verdict != OAUTH_CLIENT_REFUSED;
+        flow->early_error = from_provider ? error_of_verdict(answer.verdict, answer.reason)
+                                          : foreign_answer(answer.reason);
         flow->early_end = g_idle_add(tell_early_end, flow);
     }
     return TRUE;

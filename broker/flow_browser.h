@@ -10,8 +10,8 @@ typedef struct FlowBrowser FlowBrowser;
 
 typedef struct {
     /* The flow is over: reply (borrowed, verdict OAUTH_GRANTED), or NULL and the error
-     * (POSTKEY_ERROR_AUTHORIZATION denied or expired, _CONFIGURATION, _UNAVAILABLE). What becomes
-     * of it has to be told to the waiting browser by flow_browser_free(). */
+     * (POSTKEY_ERROR_AUTHORIZATION denied, expired or refused, _CONFIGURATION, _UNAVAILABLE). What
+     * becomes of it has to be told to the waiting browser by flow_browser_free(). */
     void (*finished)(OauthTokenReply *reply, const GError *error, gpointer data);
 } FlowBrowserEvents;
 

@@ -15,7 +15,7 @@ typedef struct {
     /* The provider refuses the flow as such; the browser flow may do. The flow is over. */
     void (*refused)(const char *reason, gpointer data);
     /* The flow is over: reply (borrowed, verdict OAUTH_GRANTED), or NULL and the error
-     * (POSTKEY_ERROR_AUTHORIZATION denied or expired, _CONFIGURATION, _UNAVAILABLE). */
+     * (POSTKEY_ERROR_AUTHORIZATION denied, expired or refused, _CONFIGURATION, _UNAVAILABLE). */
     void (*finished)(OauthTokenReply *reply, const GError *error, gpointer data);
 } FlowDeviceEvents;
 

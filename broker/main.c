@@ -232,9 +232,9 @@ static int serve(const Options *options)
         broker_run(&broker, options->ready_fd);
     } else {
         g_autofree char *text = error_explain("postkey-broker", error);
-        g_autofree char *reason = call_reason(error);
+        g_autofree char *told = broker_start_report(error);
         fputs(text, stderr);
-        report(options->ready_fd, reason);
+        report(options->ready_fd, told);
     }
     broker_free(&broker);
     return ok ? 0 : 1;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define CA_FILE_MAX ((gsize)1024 * 1024)
+/* It travels in one message, where each line end takes two bytes. */
+#define CA_FILE_MAX (VARLINK_MESSAGE_MAX * 3 / 4)
 #define PLACE_RETRY_S 5
 
 #define NO_SESSION "org.postkey.Broker.NoSession"

@@ -250,6 +250,12 @@ static gboolean add_address(const char *address, GPtrArray *addresses, GError **
     for (guint i = 0; i < addresses->len; i++)
         if (address_equal(g_ptr_array_index(addresses, i), address))
             return TRUE;
+    if (addresses->len == ADDRESS_LIST_MAX) {
+        error_set(error, POSTKEY_ERROR_REFUSED, "so many cannot be meant for one mail",
+                  "send it in several parts, or through a mailing list",
+                  "the message has more than %u recipients", ADDRESS_LIST_MAX);
+        return FALSE;
+    }
     g_ptr_array_add(addresses, g_strdup(address));
     return TRUE;
 }

@@ -9,6 +9,9 @@
 #include <glib.h>
 
 /* RFC 5321 section 4.5.3.1; a path has 256 octets with its angle brackets. */
+/* Recipients of one message. */
+#define ADDRESS_LIST_MAX 10000U
+
 #define ADDRESS_MAX_LEN 254
 #define ADDRESS_LOCAL_MAX_LEN 64
 #define ADDRESS_LABEL_MAX_LEN 63

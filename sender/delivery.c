@@ -367,8 +367,8 @@ int delivery_run(const DeliveryRequest *request, SmtpRecipient *recipients, guin
     g_auto(Delivery) delivery = {.request = request};
     g_autoptr(GError) failed = NULL;
     if (deliver(&delivery, recipients, n, &failed))
-        return verdict_of_recipients(recipients, n);
-    int status = verdict_of_error(failed, delivery.refusal);
+        return verdict_no_second_copy(verdict_of_recipients(recipients, n), recipients, n);
+    int status = verdict_no_second_copy(verdict_of_error(failed, delivery.refusal), recipients, n);
     g_propagate_error(error, g_steal_pointer(&failed));
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -87,8 +88,11 @@ static gboolean copy(int from, int to, DotFinder *finder, gboolean dot_ends, GEr
     gint64 total_len = 0;
     for (;;) {
         gssize got = read(from, chunk, CHUNK_LEN);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
+            /* The caller's end may be non-blocking; poll() waits for a message as read() does. */
+            (void)poll(&(struct pollfd){.fd = from, .events = POLLIN}, 1, -1);
             continue;
+        }
         if (got < 0) {
             set_io_error(error, "read the message from standard input", errno);
             return FALSE;

@@ -6,8 +6,10 @@
 #include "options.h"
 #include "verdict.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -23,9 +25,7 @@ static void print_error(const GError *error)
 {
     g_autoptr(GError) complete = verdict_complete(error);
     g_autofree char *text = error_explain(PROGRAM, complete);
-    /* A server may have sent back what it was told. */
-    g_autofree char *redacted = secret_redact(text);
-    fputs(redacted, stderr);
+    fputs(text, stderr);
 }
 
 /* Prints error and returns its exit code. */
@@ -90,8 +90,7 @@ static int send_message(const Options *options, const char *sender, Message *mes
     if (error)
         print_error(error);
     g_autofree char *text = verdict_explain(PROGRAM, recipients, n);
-    g_autofree char *redacted = secret_redact(text);
-    fputs(redacted, stderr);
+    fputs(text, stderr);
     for (guint i = 0; i < n; i++)
         smtp_recipient_clear(&recipients[i]);
     return status;
@@ -118,8 +117,20 @@ static int run(const Options *options)
     return send_message(options, sender, message, addresses);
 }
 
+/* A caller may have closed a standard descriptor; then the temporary file or a socket would get its
+ * number, and the trace would be written into the message. What fills the gap cannot be used the
+ * way its number is: a missing stdin is an error, not an empty message. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            abort();
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     g_autoptr(GError) error = NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by the call that meets it */
     log_open(PROGRAM, LOG_LEVEL_WARNING);

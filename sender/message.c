@@ -141,15 +141,21 @@ static gboolean scan_line(Scan *scan, const Line *line, GError **error)
     return TRUE;
 }
 
-/* The start of the message behind an mbox "From " line. */
+/* The start of the message behind an mbox "From " line. Only a line that a header field follows is
+ * one: a text may begin with the same word, and "From :" is a field itself. */
 static gboolean find_start(Scan *scan, GError **error)
 {
     g_autoptr(LineReader) reader = line_reader_new(scan->message->fd, 0);
     g_autoptr(GError) failed = NULL;
+    HeaderWalk first = {0}, second = {0};
     Line line;
-    if (line_reader_next(reader, &line, &failed) && line.ends &&
-        header_is_mbox_line(line.bytes, line.len)) {
-        scan->message->start = (gint64)line.raw_len;
+    gboolean is_mbox = line_reader_next(reader, &line, &failed) && line.ends &&
+                       header_is_mbox_line(line.bytes, line.len) &&
+                       header_walk(&first, &line) != HEADER_LINE_FIELD;
+    gint64 behind = is_mbox ? (gint64)line.raw_len : 0;
+    if (is_mbox && line_reader_next(reader, &line, &failed) &&
+        header_walk(&second, &line) == HEADER_LINE_FIELD) {
+        scan->message->start = behind;
         scan->line_number = 1;
     }
     if (failed)

@@ -83,8 +83,8 @@ static const char help[] =
     "\n"
     "Other options of sendmail are accepted and ignored. Exit codes are those of sysexits.h: 0 "
     "sent,\n"
-    "64 usage, 65 message refused, 67 recipient refused, 69 unavailable, 74 I/O, 75 try again "
-    "later,\n"
+    "64 usage, 65 message refused, 67 recipient refused, 69 unavailable, 74 I/O, 75 nobody "
+    "got it: try again later,\n"
     "76 the server breaks the protocol or cannot be trusted, 77 not authorized, 78 "
     "configuration.\n";
 
@@ -112,6 +112,9 @@ static gboolean refuse(GError **error, const char *what, const char *option)
     return FALSE;
 }
 
+/* It may end up in a header line, which holds 998 octets. */
+#define OPTION_TEXT_MAX_LEN 500
+
 static gboolean has_control(const char *text)
 {
     for (; *text; text++)
@@ -135,6 +138,10 @@ static gboolean apply(Options *options, const Option *option, const char *value,
         *(gboolean *)member(options, option) = TRUE;
         return TRUE;
     case SETS_STRING:
+        if (option->offset == offsetof(Options, account) && !g_utf8_validate(value, -1, NULL))
+            return refuse(error, "an account that is not UTF-8", value);
+        if (strlen(value) > OPTION_TEXT_MAX_LEN)
+            return refuse(error, "a text that is too long for", word);
         if (has_control(value))
             return refuse(error, "a line break or another control character in an option", value);
         g_free(*(char **)member(options, option));

@@ -48,7 +48,7 @@ typedef struct SmtpSession SmtpSession;
 
 /* Connects, and goes on until the server is ready for AUTH or MAIL over TLS.
  * POSTKEY_ERROR_UNAVAILABLE: not now; POSTKEY_ERROR_PROTOCOL: no STARTTLS, a certificate that is
- * not to be trusted, no SMTP; or what the server's refusal means (smtp_refusal()). Returns owned.
+ * not to be trusted, no SMTP; or what the server's refusal means (*refusal). Returns owned.
  */
 SmtpSession *smtp_open(const SmtpServer *server, const Diagnosis **refusal, GError **error);
 

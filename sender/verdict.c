@@ -125,6 +125,15 @@ int verdict_of_recipients(const SmtpRecipient *recipients, guint n)
     return status;
 }
 
+int verdict_no_second_copy(int status, const SmtpRecipient *recipients, guint n)
+{
+    for (guint i = 0; i < n; i++)
+        if (status == EX_TEMPFAIL &&
+            (recipients[i].outcome == SMTP_SENT || recipients[i].outcome == SMTP_UNKNOWN))
+            return EX_UNAVAILABLE;
+    return status;
+}
+
 static gboolean same_group(const SmtpRecipient *a, const SmtpRecipient *b)
 {
     return a->outcome == b->outcome && a->diagnosis == b->diagnosis &&
@@ -156,17 +165,29 @@ static void explain_group(GString *text, const char *program, const SmtpRecipien
     g_string_append_printf(text, "  What to do:    %s\n", diagnosis->remedy);
 }
 
+/* The addresses with this outcome, joined by commas. Returns owned. */
+static char *addresses_with(const SmtpRecipient *recipients, guint n, SmtpOutcome outcome)
+{
+    GString *joined = g_string_new(NULL);
+    for (guint i = 0; i < n; i++)
+        if (recipients[i].outcome == outcome)
+            g_string_append_printf(joined, "%s%s", joined->len ? ", " : "", recipients[i].address);
+    return g_string_free(joined, FALSE);
+}
+
 static void explain_served(GString *text, const char *program, const SmtpRecipient *recipients,
                            guint n)
 {
-    g_autoptr(GString) served = g_string_new(NULL);
-    for (guint i = 0; i < n; i++)
-        if (recipients[i].outcome == SMTP_SENT)
-            g_string_append_printf(served, "%s%s", served->len ? ", " : "", recipients[i].address);
-    if (served->len > 0)
+    g_autofree char *served = addresses_with(recipients, n, SMTP_SENT);
+    g_autofree char *unknown = addresses_with(recipients, n, SMTP_UNKNOWN);
+    gboolean nobody = !*served && !*unknown && text->len > 0;
+    if (*served)
         g_string_append_printf(text, "%s: sent to %s; do not send it to them again\n", program,
-                               served->str);
-    else if (text->len > 0)
+                               served);
+    if (*unknown)
+        g_string_append_printf(text, "%s: sent to %s, or not: look before you send it again\n",
+                               program, unknown);
+    if (nobody)
         g_string_append_printf(text, "%s: nobody got the message\n", program);
 }
 

@@ -16,6 +16,10 @@ int verdict_of_error(const GError *error, const Diagnosis *refusal);
  * the first one that is refused for good, else that of the first one that is not served. */
 int verdict_of_recipients(const SmtpRecipient *recipients, guint n);
 
+/* status, but never 75 where somebody has the message or may have it: that code asks the caller to
+ * send it again, to all of them. */
+int verdict_no_second_copy(int status, const SmtpRecipient *recipients, guint n);
+
 /* Who got the message and who did not, for people: those whose reply is the same stand together,
  * each group with its meaning and remedy. Recipients that were not served for a reason that no
  * server gave are left out: the error tells it. Empty when all are served. Returns owned. */

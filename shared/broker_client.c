@@ -191,7 +191,8 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
     int fd = connect_or_start(path, own, deadline_after(timeout_ms), error);
     if (fd < 0)
         return NULL;
-    gboolean named = scope == PATHS_ANY && g_getenv("POSTKEY_SOCKET");
+    const char *socket_named = g_getenv("POSTKEY_SOCKET");
+    gboolean named = scope == PATHS_ANY && socket_named && *socket_named;
     if (own && !named && !peer_is_trusted(fd)) {
         (void)close(fd);
         error_set(error, POSTKEY_ERROR_PERMISSION, "somebody else could be listening in your place",
@@ -361,6 +362,7 @@ static void set_remote_error(GError **error, const char *name, const cJSON *para
         error_set(&made, known->code,
                   json_string_or(parameters, "reason", standard_meaning(known->code)), hint,
                   "%s%s%s", halves[0], halves[1] ? subject : "", halves[1] ? halves[1] : "");
+        error_set_subject(made, subject);
         error_set_retry_after(made, json_int_or(parameters, "retry_after", -1));
         g_propagate_error(error, made);
         return;

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "fileio.h"
+#include "json.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -75,6 +76,29 @@ static char *read_report(int fd, gint64 deadline_us)
     return g_string_free(report, FALSE);
 }
 
+char *broker_start_report(const GError *error)
+{
+    g_autoptr(cJSON) report = cJSON_CreateObject();
+    gboolean ours = error->domain == POSTKEY_ERROR;
+    cJSON_AddNumberToObject(report, "code", ours ? error->code : POSTKEY_ERROR_UNAVAILABLE);
+    json_add_string(report, "what", error->message);
+    json_add_string(report, "meaning", error_meaning(error));
+    json_add_string(report, "remedy", error_remedy(error));
+    return json_format(report);
+}
+
+static void set_reported_error(GError **error, const char *report)
+{
+    g_autoptr(cJSON) told = json_parse_object(report, strlen(report), NULL);
+    PostkeyErrorCode code = (PostkeyErrorCode)json_int_or(told, "code", POSTKEY_ERROR_UNAVAILABLE);
+    const char *remedy =
+        "run postkey-broker by hand to watch it; its log is broker.log in ~/.local/state/postkey";
+    const char *words = *report ? report : "it ended without a word";
+    error_set(error, code, json_string_or(told, "meaning", told ? NULL : words),
+              json_string_or(told, "remedy", remedy), "the broker could not be started%s%s",
+              told ? ": " : "", json_string_or(told, "what", ""));
+}
+
 static gboolean spawn_broker(const char *program, const char *socket_path, gint64 deadline_us,
                              GError **error)
 {
@@ -103,10 +127,7 @@ static gboolean spawn_broker(const char *program, const char *socket_path, gint6
     (void)close(pipe_fds[0]);
     if (g_str_has_suffix(report, BROKER_START_READY))
         return TRUE;
-    error_set(
-        error, POSTKEY_ERROR_UNAVAILABLE, *report ? g_strchomp(report) : "it ended without a word",
-        "run postkey-broker by hand to watch it; its log is broker.log in ~/.local/state/postkey",
-        "the broker could not be started");
+    set_reported_error(error, report);
     return FALSE;
 }
 

@@ -8,9 +8,12 @@
 
 #include <glib.h>
 
-/* The broker's half: what it writes to its --ready-fd when it listens. Anything else is its error
- * text. */
+/* The broker's half: what it writes to its --ready-fd when it listens; otherwise it writes a
+ * broker_start_report(). */
 #define BROKER_START_READY "READY\n"
+
+/* What a broker writes that cannot start: the error as one JSON object. Returns owned. */
+char *broker_start_report(const GError *error);
 
 /* How long a broker may take until it listens. */
 #define BROKER_START_TIMEOUT_MS 15000
@@ -19,9 +22,9 @@
 typedef gboolean (*BrokerStartListening)(gpointer data);
 
 /* Returns TRUE when somebody listens at socket_path: because we started a broker, or because
- * another caller did. Waits until deadline_us (g_get_monotonic_time()). POSTKEY_ERROR_UNAVAILABLE
- * with the broker's own words when it does not come up; POSTKEY_ERROR_CONFIGURATION when there is
- * no postkey-broker beside this program; POSTKEY_ERROR_IO when the socket's folder cannot be made.
- */
+ * another caller did. Waits until deadline_us (g_get_monotonic_time()). When it does not come up:
+ * the broker's own error where it told one, else POSTKEY_ERROR_UNAVAILABLE;
+ * POSTKEY_ERROR_CONFIGURATION when there is no postkey-broker beside this program; POSTKEY_ERROR_IO
+ * when the socket's folder cannot be made. */
 gboolean broker_start(const char *socket_path, gint64 deadline_us, BrokerStartListening listening,
                       gpointer data, GError **error);

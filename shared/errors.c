@@ -3,6 +3,7 @@
 typedef struct {
     char *meaning;
     char *remedy;
+    char *subject;
     gint64 retry_after;
 } PostkeyErrorPrivate;
 
@@ -15,6 +16,7 @@ static void postkey_error_private_copy(const PostkeyErrorPrivate *from, PostkeyE
 {
     to->meaning = g_strdup(from->meaning);
     to->remedy = g_strdup(from->remedy);
+    to->subject = g_strdup(from->subject);
     to->retry_after = from->retry_after;
 }
 
@@ -22,6 +24,7 @@ static void postkey_error_private_clear(PostkeyErrorPrivate *data)
 {
     g_free(data->meaning);
     g_free(data->remedy);
+    g_free(data->subject);
 }
 
 G_DEFINE_EXTENDED_ERROR(PostkeyError, postkey_error)
@@ -70,6 +73,21 @@ void error_set_retry_after(GError *error, gint64 seconds)
 {
     if (error && error->domain == POSTKEY_ERROR)
         postkey_error_get_private(error)->retry_after = seconds;
+}
+
+const char *error_subject(const GError *error)
+{
+    const PostkeyErrorPrivate *data = private_of(error);
+    return data ? data->subject : NULL;
+}
+
+void error_set_subject(GError *error, const char *subject)
+{
+    if (!error || error->domain != POSTKEY_ERROR)
+        return;
+    PostkeyErrorPrivate *data = postkey_error_get_private(error);
+    g_free(data->subject);
+    data->subject = g_strdup(subject);
 }
 
 void error_set_remedy(GError *error, const char *remedy)

@@ -48,6 +48,11 @@ const char *error_remedy(const GError *error);
 gint64 error_retry_after(const GError *error);
 void error_set_retry_after(GError *error, gint64 seconds);
 
+/* Whom it is about, as a word for programs: an account, a provider; NULL when unknown. Borrowed
+ * from the error. */
+const char *error_subject(const GError *error);
+void error_set_subject(GError *error, const char *subject);
+
 /* Replaces the remedy of an error of this domain; others are left alone. */
 void error_set_remedy(GError *error, const char *remedy);
 

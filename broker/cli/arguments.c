@@ -129,10 +129,6 @@ static gboolean take_word(Arguments *arguments, const OptionSpec *options, char 
                           guint count, guint *index, GError **error)
 {
     const char *word = words[*index];
-    if (!g_utf8_validate(word, -1, NULL)) {
-        error_set(error, POSTKEY_ERROR_USAGE, NULL, NULL, "argument %u is not UTF-8", *index + 1);
-        return FALSE;
-    }
     if (strcmp(word, "-h") == 0) {
         g_hash_table_insert(arguments->values, (gpointer) "help", (gpointer) "");
     } else if (g_str_has_prefix(word, "--")) {
@@ -195,6 +191,12 @@ Arguments *arguments_parse(const OptionSpec *options, guint positionals_min, gui
     g_autoptr(Arguments) arguments = g_new0(Arguments, 1);
     arguments->values = g_hash_table_new(g_str_hash, g_str_equal);
     arguments->positionals = g_ptr_array_new();
+    for (guint n = 0; n < count; n++) {
+        if (g_utf8_validate(words[n], -1, NULL))
+            continue;
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, NULL, "argument %u is not UTF-8", n + 1);
+        return NULL;
+    }
     guint i = 0;
     for (; i < count && strcmp(words[i], "--") != 0; i++)
         if (!take_word(arguments, options, words, count, &i, error))

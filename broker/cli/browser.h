@@ -7,7 +7,7 @@
 /* The commands that $BROWSER (a list separated by colons, "%s" in each for the address; NULL: none)
  * names, or xdg-open where it is NULL or empty, each as an argument vector that ends with uri. No
  * shell reads them. Commands that cannot be read are left out. Returns owned: a NULL-ended vector
- * of vectors, browser_free(). */
+ * of vectors, browser_commands_free(). */
 char ***browser_commands(const char *browser, const char *uri);
 void browser_commands_free(char ***commands);
 

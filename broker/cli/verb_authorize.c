@@ -13,8 +13,6 @@
 /* Longer than anybody takes who is still there. */
 #define AUTHORIZE_TIME_US ((gint64)10 * 60 * G_USEC_PER_SEC)
 
-#define PROVIDER_NAME_MAX 64
-
 static cJSON *authorize_parameters(const Arguments *arguments, const char *flow)
 {
     static const char *const texts[] = {"provider", "account", "login"};
@@ -45,25 +43,13 @@ static AuthorizeEnd attempt(AuthorizeWait *wait, const Arguments *arguments, con
     return authorize_wait(wait, client, error);
 }
 
-/* The provider whose client is missing. Only the broker knows which one it found for the address,
- * and it says so in the last word of the error. */
-static char *provider_without_client(const Arguments *arguments, const GError *error)
-{
-    const char *named = arguments_text(arguments, "provider");
-    if (named)
-        return g_strdup(named);
-    const char *word = strrchr(error->message, ' ');
-    gsize len = word ? strlen(word + 1) : 0;
-    if (len == 0 || len > PROVIDER_NAME_MAX)
-        return g_strdup("google");
-    return g_strdup(word + 1);
-}
-
 /* Teaches how to get an OAuth client and takes it, if there is somebody to give it. Whether there
  * is one now. */
-static gboolean get_client(AuthorizeWait *wait, const Arguments *arguments, const GError *missing)
+static gboolean get_client(AuthorizeWait *wait, const GError *missing)
 {
-    g_autofree char *provider = provider_without_client(arguments, missing);
+    /* Only the broker knows which one it found for the address. */
+    const char *subject = error_subject(missing);
+    const char *provider = subject ? subject : "google";
     g_autofree char *steps = client_setup_steps(provider);
     output_remark("%s", steps);
     if (wait->as_json || !prompt_is_possible() || strcmp(provider, "google") != 0)
@@ -96,7 +82,7 @@ static gboolean run_attempts(AuthorizeWait *wait, const Arguments *arguments, GE
             continue;
         }
         if (!g_error_matches(failure, POSTKEY_ERROR, POSTKEY_ERROR_CLIENT_NOT_FOUND) ||
-            !get_client(wait, arguments, failure)) {
+            !get_client(wait, failure)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
@@ -106,6 +92,12 @@ static gboolean run_attempts(AuthorizeWait *wait, const Arguments *arguments, GE
 
 static gboolean run_authorize(const Arguments *arguments, GError **error)
 {
+    if (!strchr(arguments_positional(arguments, 0), '@')) {
+        error_set(error, POSTKEY_ERROR_USAGE, "an account is authorized by its mail address",
+                  "give the whole address, as in: postkey authorize you@gmail.com",
+                  "this is not a mail address: %s", arguments_positional(arguments, 0));
+        return FALSE;
+    }
     gboolean as_json = arguments_flag(arguments, "json");
     gboolean can_type = isatty(STDIN_FILENO) && !as_json;
     g_autoptr(Lines) input = lines_new(STDIN_FILENO);

@@ -213,10 +213,16 @@ def test_when_all_recipients_are_refused_nobody_gets_it(mailer):
     assert mailer.mails() == []
 
 
-def test_a_recipient_that_has_to_wait_is_a_reason_to_try_again(mailer):
+def test_a_recipient_that_has_to_wait_is_no_reason_to_send_a_second_copy_to_the_others(mailer):
     mailer.google.smtp("RCPT", "reply", match="b@", reply="450 4.2.1 Receiving mail at a rate")
-    mailer.send(A, B).failed(75, B)
+    mailer.send(A, B).failed(69, B, f"sent to {A}; do not send it to them again")
     assert mailer.mail()["recipients"] == [A]
+
+
+def test_a_recipient_that_has_to_wait_alone_is_a_reason_to_try_again(mailer):
+    mailer.google.smtp("RCPT", "reply", match="b@", reply="450 4.2.1 Receiving mail at a rate")
+    mailer.send(B).failed(75, B)
+    assert mailer.mails() == []
 
 
 NO_ADDRESSES = {
@@ -380,7 +386,7 @@ def test_a_connection_that_breaks_is_a_reason_to_try_again(mailer, command):
 
 def test_a_verdict_that_is_lost_is_told_as_such(mailer):
     mailer.google.smtp("BODY", "drop")
-    mailer.send(A).failed(75, "may have arrived")
+    mailer.send(A).failed(69, "may have arrived", "look before you send it again")
     assert mailer.mails() == []
 
 
