@@ -44,8 +44,9 @@ struct Account {
     GQueue waiters;          /* of AccountWaiter */
     Timer *next;             /* an early refresh, or another try */
     guint failures;
-    gint64 retry_at_us;  /* not before, after a failure; 0: any time */
-    gint64 forced_at_us; /* of the last refresh that RejectToken forced; 0: never */
+    gint64 asked_to_wait_until_us; /* Retry-After; 0: not asked */
+    gint64 retry_at_us;            /* not before, after a failure; 0: any time */
+    gint64 forced_at_us;           /* of the last refresh that RejectToken forced; 0: never */
     guint places_taken;
 };
 
@@ -60,11 +61,6 @@ static const char *const state_names[] = {
 const char *account_state_name(AccountState state)
 {
     return state_names[state];
-}
-
-char *account_secret_name(const char *account_name)
-{
-    return g_strconcat("account/", account_name, NULL);
 }
 
 static const char *user_of(const Account *account)
@@ -139,9 +135,14 @@ void account_drop_token(Account *account)
 {
     g_clear_pointer(&account->token, secret_free);
     account->token_expires_at = -1;
-    account->retry_at_us = 0;
     if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
         set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
+}
+
+void account_retry_now(Account *account)
+{
+    account->failures = 0;
+    account->retry_at_us = account->asked_to_wait_until_us;
 }
 
 void account_reject_token(Account *account, const Secret *token, const char *detail)
@@ -261,7 +262,7 @@ static void publish(Account *account, const OauthTokenReply *reply)
     account->token_ends_us = now_us + life_s * G_USEC_PER_SEC;
     account->token_expires_at = g_get_real_time() / G_USEC_PER_SEC + life_s;
     account->failures = 0;
-    account->retry_at_us = 0;
+    account->retry_at_us = account->asked_to_wait_until_us = 0;
     account->used = FALSE;
     set_state(account, ACCOUNT_READY, NULL, NULL);
     schedule(account, now_us + life_s * G_USEC_PER_SEC / 100 * percent);
@@ -272,6 +273,8 @@ static void back_off(Account *account, gint64 retry_after_s)
     gint64 wait_s = MIN((gint64)BACKOFF_FIRST_S << MIN(account->failures, 10), BACKOFF_MAX_S);
     wait_s = MAX(wait_s, retry_after_s);
     account->failures++;
+    if (retry_after_s > 0)
+        account->asked_to_wait_until_us = timer_now_us() + retry_after_s * G_USEC_PER_SEC;
     /* Up to a quarter more, so that the accounts of many machines do not come back in step. */
     gint64 wait_us = wait_s * G_USEC_PER_SEC + g_random_int_range(0, 250000) * wait_s;
     account->retry_at_us = timer_now_us() + wait_us;
@@ -292,6 +295,7 @@ static void note_failure(Account *account, const GError *error)
     case POSTKEY_ERROR_CONFIGURATION:
     case POSTKEY_ERROR_CLIENT_NOT_FOUND:
         set_state(account, ACCOUNT_CONFIGURATION_ERROR, reason, error_remedy(error));
+        back_off(account, -1);
         break;
     case POSTKEY_ERROR_KEYRING_LOCKED:
         set_state(account, ACCOUNT_KEYRING_LOCKED, reason, error_remedy(error));
@@ -341,12 +345,16 @@ static void start_refresh(Account *account)
 static GError *reason_not_to_ask(Account *account, gint64 deadline_us)
 {
     GError *error = NULL;
-    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED)
+    const StateAccount *record = record_of(account);
+    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && (!record || record->lost_reason))
         return authorization_error(account);
     if (account->retry_at_us <= deadline_us || account->retry_at_us <= timer_now_us())
         return NULL;
     gint64 wait_s = (account->retry_at_us - timer_now_us()) / G_USEC_PER_SEC + 1;
-    error_set(&error, POSTKEY_ERROR_UNAVAILABLE, account->reason, account->hint,
+    error_set(&error,
+              account->state == ACCOUNT_CONFIGURATION_ERROR ? POSTKEY_ERROR_CONFIGURATION
+                                                            : POSTKEY_ERROR_UNAVAILABLE,
+              account->reason, account->hint,
               "the provider of %s failed %u times, the next try is in %" G_GINT64_FORMAT " s",
               account->name, account->failures, wait_s);
     error_set_retry_after(error, wait_s);

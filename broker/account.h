@@ -82,6 +82,10 @@ void account_waiter_cancel(AccountWaiter *waiter);
 /* Drops the token in the cache; the next wait asks the provider, whatever it said before. */
 void account_drop_token(Account *account);
 
+/* Something was mended: the next wait asks the provider at once, unless the provider itself asked
+ * for a pause. */
+void account_retry_now(Account *account);
+
 /* A server refused this token. Counts only for the token in the cache, and once in
  * ACCOUNT_REJECT_INTERVAL_S: a server that refuses every token must not become a storm at the
  * provider. */
@@ -95,6 +99,3 @@ void account_authorized(Account *account, const OauthTokenReply *reply);
 /* Connection places: FALSE when max (0: no limit) are taken. */
 gboolean account_take_place(Account *account, gint64 max);
 void account_return_place(Account *account);
-
-/* The name of an account's credential in the store. Returns owned. */
-char *account_secret_name(const char *account_name);

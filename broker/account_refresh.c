@@ -15,12 +15,14 @@ struct AccountRefresh {
     Secret *refresh_token;
     OauthTokenReply reply;
     gboolean asking_store;
-    gboolean interrupted_before; /* an earlier broker died between the provider's answer and the
-                                    store's */
+    gboolean exchanging;         /* counted in the context's exchanges */
+    gboolean interrupted_before; /* an earlier answer of the provider never reached the store */
 };
 
 static void refresh_free(AccountRefresh *refresh)
 {
+    if (refresh->exchanging)
+        exchanges_end(refresh->context->exchanges);
     lookup_cancel(refresh->lookup);
     if (refresh->call)
         http_cancel(refresh->call);
@@ -46,11 +48,11 @@ static StateAccount *record_of(const AccountRefresh *refresh)
 }
 
 /* The state is a memory aid: mail must not stop because a disk is full. */
-static void save_state(const AccountRefresh *refresh)
+static void save_state(const Context *context, const char *account_name)
 {
     g_autoptr(GError) error = NULL;
-    if (!state_save(refresh->context->state, &error))
-        log_error("%s: the state could not be saved: %s", refresh->account_name, error->message);
+    if (!state_save(context->state, &error))
+        log_error("%s: the state could not be saved: %s", account_name, error->message);
 }
 
 static void finish(AccountRefresh *refresh, const GError *error)
@@ -83,23 +85,28 @@ static void mark_begun(AccountRefresh *refresh)
     StateAccount *record = record_of(refresh);
     if (!record || record->rotation == STATE_ROTATION_NEVER)
         return;
-    refresh->interrupted_before = record->refreshing;
+    gboolean unsaved = unsaved_peek(refresh->context->unsaved, refresh->account_name) != NULL;
+    refresh->interrupted_before = record->refreshing && !unsaved;
+    if (record->refreshing)
+        return;
     record->refreshing = TRUE;
-    save_state(refresh);
+    save_state(refresh->context, refresh->account_name);
 }
 
 static void mark_ended(AccountRefresh *refresh)
 {
     StateAccount *record = record_of(refresh);
-    if (!record)
+    if (!record || !refresh->done) /* abandoned: the record is of a newer authorization */
         return;
     StateRotation rotation =
         refresh->reply.refresh_token ? STATE_ROTATION_ALWAYS : STATE_ROTATION_NEVER;
     gboolean granted = refresh->reply.verdict == OAUTH_GRANTED;
+    /* What is only in memory would be lost with us: the mark stays until the store has it. */
+    gboolean unsaved = unsaved_peek(refresh->context->unsaved, refresh->account_name) != NULL;
+    gboolean changed = record->refreshing != unsaved || (granted && record->lost_reason);
+    record->refreshing = unsaved;
     if (granted && record->rotation != STATE_ROTATION_ALWAYS)
         record->rotation = rotation;
-    gboolean changed = record->refreshing || (granted && record->lost_reason);
-    record->refreshing = FALSE;
     if (granted)
         g_clear_pointer(&record->lost_reason, g_free);
     if (granted && refresh->reply.scopes) {
@@ -107,7 +114,17 @@ static void mark_ended(AccountRefresh *refresh)
         record->scopes = g_strdupv(refresh->reply.scopes);
     }
     if (changed)
-        save_state(refresh);
+        save_state(refresh->context, refresh->account_name);
+}
+
+void account_refresh_saved(const char *account_name, gpointer context)
+{
+    const Context *broker = context;
+    StateAccount *record = state_account(broker->state, account_name);
+    if (!record)
+        return;
+    record->refreshing = FALSE;
+    save_state(broker, account_name);
 }
 
 static void mark_lost(AccountRefresh *refresh, const char *reason)
@@ -118,7 +135,7 @@ static void mark_lost(AccountRefresh *refresh, const char *reason)
     record->refreshing = FALSE;
     g_free(record->lost_reason);
     record->lost_reason = g_strdup(reason);
-    save_state(refresh);
+    save_state(refresh->context, refresh->account_name);
 }
 
 /* ---- the answer ---- */
@@ -154,11 +171,14 @@ static void store_rotated_token(AccountRefresh *refresh)
         finish(refresh, NULL);
         return;
     }
-    g_autofree char *name = g_strconcat("account/", refresh->account_name, NULL);
+    g_autofree char *name = store_account_name(refresh->account_name);
     g_autofree char *label = g_strdup_printf("postkey: %s", refresh->account_name);
     /* Where the token before this one never reached the store, the store holds a still older one.
      */
     const Secret *expected = unsaved ? NULL : refresh->refresh_token;
+    if (unsaved) /* an offer of the older one must not be queued behind our put */
+        unsaved_keep(refresh->context->unsaved, refresh->account_name,
+                     secret_dup(refresh->reply.refresh_token));
     refresh->asking_store = TRUE;
     store_put(refresh->context->store, name, expected, refresh->reply.refresh_token, label,
               rotated_token_stored, refresh);
@@ -204,6 +224,8 @@ static void token_arrived(const HttpReply *http_reply, const GError *error, gpoi
     case OAUTH_SLOW_DOWN:
     case OAUTH_TRANSIENT:
     default:
+        if (refresh->reply.error) /* a provider that says so has rotated nothing */
+            mark_ended(refresh);
         fail(refresh, POSTKEY_ERROR_UNAVAILABLE, refresh->reply.reason,
              "nothing: postkey tries again by itself", http_reply->retry_after_s);
     }
@@ -224,6 +246,8 @@ static void ask_provider(AccountRefresh *refresh)
                            .form = form,
                            .authorization = authorization};
     mark_begun(refresh);
+    refresh->exchanging = TRUE;
+    exchanges_begin(refresh->context->exchanges);
     refresh->call = http_start(refresh->context->http, &request, token_arrived, refresh);
 }
 
@@ -270,7 +294,7 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
         refresh->refresh_token = secret_dup(unsaved);
         ask_provider(refresh);
     } else {
-        g_autofree char *name = g_strconcat("account/", refresh->account_name, NULL);
+        g_autofree char *name = store_account_name(refresh->account_name);
         refresh->asking_store = TRUE;
         store_get(refresh->context->store, name, refresh_token_arrived, refresh);
     }

@@ -22,6 +22,10 @@ AccountRefresh *account_refresh_start(Context *context, const char *account_name
                                       const char *provider_name, AccountRefreshDone done,
                                       gpointer data);
 
+/* For unsaved_new(): the store has taken the account's rotated token after all. context is a
+ * Context. */
+void account_refresh_saved(const char *account_name, gpointer context);
+
 /* done will not run. A rotated token that is on its way into the store still gets there, unless
  * another credential took its place. NULL is fine. */
 void account_refresh_abandon(AccountRefresh *refresh);

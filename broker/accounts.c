@@ -14,7 +14,7 @@ static void free_account(gpointer data)
     account_free(data);
 }
 
-static Account *find_by_name(const Accounts *accounts, const char *name)
+Account *accounts_named(const Accounts *accounts, const char *name)
 {
     for (guint i = 0; i < accounts->all->len; i++) {
         Account *account = g_ptr_array_index(accounts->all, i);
@@ -48,7 +48,7 @@ static gboolean identity_of(const Context *context, const char *name, AccountIde
 Account *accounts_refresh_identity(Accounts *accounts, const char *name)
 {
     AccountIdentity identity;
-    Account *account = find_by_name(accounts, name);
+    Account *account = accounts_named(accounts, name);
     gboolean known = identity_of(accounts->context, name, &identity);
     if (account && known && account_has_identity(account, &identity))
         return account;
@@ -79,6 +79,12 @@ void accounts_reload(Accounts *accounts)
     }
 }
 
+void accounts_retry_now(Accounts *accounts)
+{
+    for (guint i = 0; i < accounts->all->len; i++)
+        account_retry_now(g_ptr_array_index(accounts->all, i));
+}
+
 Accounts *accounts_new(Context *context)
 {
     Accounts *accounts = g_new0(Accounts, 1);
@@ -100,7 +106,7 @@ gboolean accounts_remove(Accounts *accounts, const char *name, GError **error)
 {
     g_autofree char *kept_name = g_strdup(name); /* it may be the account's own */
     state_account_remove(accounts->context->state, kept_name);
-    Account *account = find_by_name(accounts, kept_name);
+    Account *account = accounts_named(accounts, kept_name);
     if (account)
         g_ptr_array_remove(accounts->all, account);
     (void)accounts_refresh_identity(
@@ -151,7 +157,7 @@ Account *accounts_find(const Accounts *accounts, const char *name, GError **erro
 {
     if (!name)
         return find_default(accounts, error);
-    Account *account = find_by_name(accounts, name);
+    Account *account = accounts_named(accounts, name);
     return account ? account : find_by_address(accounts, name, error);
 }
 
@@ -172,7 +178,7 @@ Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GE
     for (guint i = 0; i < sections->len; i++) {
         const ConfigAccount *section = g_ptr_array_index(sections, i);
         Account *account =
-            sender_fits(section, from) ? find_by_name(accounts, section->name) : NULL;
+            sender_fits(section, from) ? accounts_named(accounts, section->name) : NULL;
         if (account)
             return account;
     }

@@ -34,6 +34,12 @@ void accounts_reload(Accounts *accounts);
  * changed. Borrowed. */
 Account *accounts_refresh_identity(Accounts *accounts, const char *name);
 
+/* A client or the configuration was changed: account_retry_now() for all. */
+void accounts_retry_now(Accounts *accounts);
+
+/* The account of exactly that name; NULL when there is none. Borrowed. */
+Account *accounts_named(const Accounts *accounts, const char *name);
+
 /* Removes an account and its record: it was revoked or forgotten. POSTKEY_ERROR_IO when the state
  * is not saved. */
 gboolean accounts_remove(Accounts *accounts, const char *name, GError **error);

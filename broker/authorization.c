@@ -207,21 +207,39 @@ static void finish(Authorization *authorization)
     authorization_free(authorization, NULL);
 }
 
+static void credential_stored(const GError *error, gpointer data);
+
+static void store_credential(Authorization *authorization)
+{
+    g_autofree char *name = store_account_name(authorization->name);
+    g_autofree char *label = g_strdup_printf("postkey: %s", authorization->name);
+    authorization->storing = TRUE;
+    exchanges_begin(authorization->context->exchanges);
+    store_put(authorization->context->store, name, NULL, authorization->granted.refresh_token,
+              label, credential_stored, authorization);
+}
+
 static void credential_stored(const GError *error, gpointer data)
 {
     Authorization *authorization = data;
     authorization->storing = FALSE;
+    exchanges_end(authorization->context->exchanges);
     if (error) {
         fail(authorization, error);
         return;
     }
-    unsaved_drop(authorization->context->unsaved, authorization->name);
-    remember(authorization);
-    g_autoptr(GError) unsaved_state = NULL;
-    if (!state_save(authorization->context->state, &unsaved_state)) {
-        fail(authorization, unsaved_state);
+    if (unsaved_peek(authorization->context->unsaved, authorization->name)) {
+        /* An offer of the old one may be queued behind what was just written: once more, behind it.
+         */
+        unsaved_drop(authorization->context->unsaved, authorization->name);
+        store_credential(authorization);
         return;
     }
+    remember(authorization);
+    g_autoptr(GError) unsaved_state = NULL;
+    if (!state_save(authorization->context->state, &unsaved_state))
+        log_error("%s: the account will be unknown after a restart: %s", authorization->name,
+                  unsaved_state->message);
     finish(authorization);
 }
 
@@ -240,11 +258,11 @@ static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer 
         fail(authorization, unfit);
         return;
     }
-    authorization->storing = TRUE;
-    g_autofree char *name = account_secret_name(authorization->name);
-    g_autofree char *label = g_strdup_printf("postkey: %s", authorization->name);
-    store_put(authorization->context->store, name, NULL, authorization->granted.refresh_token,
-              label, credential_stored, authorization);
+    /* A disk that takes nothing is better found before the old credential is replaced. */
+    if (state_save(authorization->context->state, &unfit))
+        store_credential(authorization);
+    else
+        fail(authorization, unfit);
 }
 
 /* ---- the browser flow ---- */
@@ -407,6 +425,11 @@ Authorization *authorization_start(Context *context, Accounts *accounts,
     if (!is_address(request->address) || (request->login && !is_address(request->login))) {
         error_set(error, POSTKEY_ERROR_USAGE, NULL, "give the mail address, as in you@gmail.com",
                   "this is not a mail address");
+        return NULL;
+    }
+    if (request->account && !config_is_name(request->account)) {
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "use letters, digits, and . _ @ + - inside",
+                  "this cannot be the name of an account");
         return NULL;
     }
     g_autofree char *name = request->account ? g_strdup(request->account)

@@ -1,6 +1,7 @@
 #include "call.h"
 
 #include "errors.h"
+#include "secret.h"
 
 #define INTERFACE "org.postkey.Broker."
 
@@ -82,7 +83,11 @@ void call_on_hangup(Call *call, void (*hung_up)(gpointer data), gpointer data)
 
 void call_continue(Call *call, cJSON *parameters)
 {
-    call->send(varlink_reply_format(parameters, TRUE), FALSE, call->data);
+    char *text = varlink_reply_format(parameters, TRUE);
+    if (call->message.oneway)
+        secret_wipe_string(text);
+    else
+        call->send(text, FALSE, call->data);
 }
 
 /* A oneway call ends like any other, but nothing is said. */
@@ -91,7 +96,7 @@ static void send_last(Call *call, char *text)
     CallSend send = call->send;
     gpointer data = call->data;
     if (call->message.oneway)
-        g_clear_pointer(&text, g_free);
+        g_clear_pointer(&text, secret_wipe_string);
     call_free(call);
     send(text, TRUE, data);
 }

@@ -40,6 +40,14 @@ static Config *config_new(void)
     return config;
 }
 
+gboolean config_is_name(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!g_ascii_isalnum(*p) && !(p != name && strchr("._@+-", *p)))
+            return FALSE;
+    return *name && strlen(name) <= CONFIG_NAME_MAX_LEN;
+}
+
 void config_free(Config *config)
 {
     if (!config)

@@ -52,5 +52,10 @@ Provider *config_provider(const Config *config, const char *name);
  * only [provider] section there is. NULL when none fits. Borrowed. */
 const char *config_provider_of_address(const Config *config, const char *address);
 
+/* Whether this can name an account or a provider: letters, digits and "._@+-" behind the first.
+ * Names go into files and keyrings, and into commands that people paste. */
+#define CONFIG_NAME_MAX_LEN ((gsize)255)
+gboolean config_is_name(const char *name);
+
 /* The section of an account by its name, or NULL. Borrowed. */
 const ConfigAccount *config_account(const Config *config, const char *name);

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define NAME_MAX_LEN ((gsize)128)
 #define SHOWN_MAX 80
 
 /* ---- sections and keys ---- */
@@ -97,15 +96,6 @@ gboolean config_sections_refuse(GError **error, const char *place, const char *r
     return FALSE;
 }
 
-/* Names go into files and keyrings. */
-static gboolean is_name(const char *name)
-{
-    for (const char *p = name; *p; p++)
-        if (!g_ascii_isalnum(*p) && !(p != name && strchr("._@+-", *p)))
-            return FALSE;
-    return *name && strlen(name) <= NAME_MAX_LEN;
-}
-
 /* What a section's key is called in the places. Returns owned. */
 static char *place_key(const char *section, const char *name, const char *key)
 {
@@ -151,9 +141,9 @@ static gpointer open_section(Config *config, const char *head, const char *place
         *section = sections[i].name;
         if (sections[i].subject == OF_CONFIG && !name)
             return config;
-        if (sections[i].subject == OF_PROVIDER && name && is_name(name))
+        if (sections[i].subject == OF_PROVIDER && name && config_is_name(name))
             return provider_section(config, name);
-        if (sections[i].subject == OF_ACCOUNT && name && is_name(name))
+        if (sections[i].subject == OF_ACCOUNT && name && config_is_name(name))
             return account_section(config, name);
         g_autofree char *mend =
             sections[i].subject == OF_CONFIG

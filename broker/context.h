@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "events.h"
+#include "exchanges.h"
 #include "http.h"
 #include "state.h"
 #include "store.h"
@@ -17,6 +18,7 @@ typedef struct {
     Unsaved *unsaved;
     HttpClient *http;
     Events *events;
+    Exchanges *exchanges;
     GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
     GHashTable *authorizing; /* account name -> Authorization, those under way */
 } Context;

@@ -6,6 +6,7 @@
 
 #define SLOW_DOWN_S 5 /* RFC 8628 section 3.5 */
 #define INTERVAL_MAX_S 300
+#define FAILURE_PAUSE_MAX_S 60
 
 struct FlowDevice {
     HttpClient *http;
@@ -17,6 +18,7 @@ struct FlowDevice {
     Timer *next_poll;
     OauthDeviceReply code;
     gint64 interval_s;
+    guint failures; /* requests in a row that failed for now */
     gint64 expires_at_us;
 };
 
@@ -69,11 +71,22 @@ static void expire(FlowDevice *flow)
          "run postkey authorize again, and enter the code at once", "the device code expired");
 }
 
-/* RFC 8628 section 3.5: a connection that fails is asked more slowly. */
-static void slow_down(FlowDevice *flow, gint64 interval_s)
+/* RFC 8628 section 3.5: after a failed request the next one waits longer, until the provider
+ * answers again. */
+static void poll_after_failure(FlowDevice *flow, gint64 at_least_s)
 {
-    flow->interval_s = MIN(interval_s, INTERVAL_MAX_S);
-    poll_later(flow);
+    gint64 pause_s = MIN(flow->interval_s << MIN(++flow->failures, 10), FAILURE_PAUSE_MAX_S);
+    timer_cancel(flow->next_poll);
+    flow->next_poll = timer_start_in(MAX(pause_s, at_least_s) * G_USEC_PER_SEC, poll_token, flow);
+}
+
+/* Errors that pass; every other one that is not a word of RFC 8628 ends the flow. */
+static gboolean is_passing(const char *error)
+{
+    static const char *const passing[] = {"internal_failure",    "server_error",
+                                          "invalid_grant",       "temporarily_unavailable",
+                                          "rate_limit_exceeded", NULL};
+    return !error || g_strv_contains(passing, error);
 }
 
 static void token_arrived(const HttpReply *http_reply, const GError *error, gpointer data)
@@ -83,11 +96,13 @@ static void token_arrived(const HttpReply *http_reply, const GError *error, gpoi
     if (error) {
         log_info("%s: the provider did not answer the poll: %s", flow->provider->name,
                  error->message);
-        slow_down(flow, flow->interval_s * 2);
+        poll_after_failure(flow, 0);
         return;
     }
     g_auto(OauthTokenReply) reply = {0};
     oauth_token_reply_parse(http_reply->status, http_reply->body, http_reply->len, &reply);
+    if (reply.verdict != OAUTH_TRANSIENT)
+        flow->failures = 0;
     switch (reply.verdict) {
     case OAUTH_GRANTED:
         flow->events->finished(&reply, NULL, flow->data);
@@ -97,11 +112,16 @@ static void token_arrived(const HttpReply *http_reply, const GError *error, gpoi
         poll_later(flow);
         return;
     case OAUTH_SLOW_DOWN:
-        slow_down(flow, flow->interval_s + SLOW_DOWN_S);
+        flow->interval_s = MIN(flow->interval_s + SLOW_DOWN_S, INTERVAL_MAX_S);
+        poll_later(flow);
         return;
     case OAUTH_TRANSIENT:
         log_info("%s: the poll failed for now: %s", flow->provider->name, reply.reason);
-        slow_down(flow, MAX(flow->interval_s * 2, http_reply->retry_after_s));
+        if (is_passing(reply.error))
+            poll_after_failure(flow, http_reply->retry_after_s);
+        else
+            fail(flow, POSTKEY_ERROR_AUTHORIZATION, reply.reason, "run postkey authorize again",
+                 "the provider ended the authorization");
         return;
     case OAUTH_EXPIRED:
         expire(flow);

@@ -50,11 +50,6 @@ static void finish_owned(Lookup *lookup, GError *error)
 
 /* ---- the client ---- */
 
-char *lookup_client_secret_name(const char *provider_name)
-{
-    return g_strconcat("client/", provider_name, NULL);
-}
-
 LookupClientSource lookup_client(const Context *context, const char *provider_name,
                                  const char **client_id, gboolean *has_secret)
 {
@@ -131,13 +126,19 @@ static void add_client(Lookup *lookup)
         return;
     }
     lookup->asking_store = TRUE;
-    g_autofree char *name = lookup_client_secret_name(lookup->provider->name);
+    g_autofree char *name = store_client_name(lookup->provider->name);
     store_get(lookup->context->store, name, client_secret_arrived, lookup);
 }
 
 /* ---- discovery ---- */
 
 static gboolean fetch_next(Lookup *lookup);
+
+/* Worth another try later; what is final says that the configuration is wrong. */
+static gboolean is_passing(guint status)
+{
+    return status == 408 || status == 429 || status >= 500;
+}
 
 static void document_arrived(const HttpReply *reply, const GError *error, gpointer data)
 {
@@ -155,7 +156,8 @@ static void document_arrived(const HttpReply *reply, const GError *error, gpoint
         document = json_parse_object(reply->body, reply->len, &faulty);
     else
         error_set(&faulty,
-                  reply->status >= 500 ? POSTKEY_ERROR_UNAVAILABLE : POSTKEY_ERROR_CONFIGURATION,
+                  is_passing(reply->status) ? POSTKEY_ERROR_UNAVAILABLE
+                                            : POSTKEY_ERROR_CONFIGURATION,
                   NULL, NULL, "the answer is HTTP %u", reply->status);
     if (document && provider_apply_discovery(lookup->provider, document, &faulty)) {
         g_hash_table_replace(lookup->context->discovered, g_strdup(lookup->provider->issuer),
@@ -163,14 +165,17 @@ static void document_arrived(const HttpReply *reply, const GError *error, gpoint
         add_client(lookup);
         return;
     }
-    if (reply->status < 500 && fetch_next(lookup)) {
+    if (!is_passing(reply->status) && fetch_next(lookup)) {
         log_debug("%s: %s", lookup->provider->name, faulty->message);
         g_error_free(faulty);
         return;
     }
     GError *told = NULL;
-    error_set(&told, (PostkeyErrorCode)faulty->code, faulty->message,
-              reply->status >= 500 ? "try again later" : "check issuer= in the provider's section",
+    /* A page where JSON belongs is somebody in between, and passes. */
+    gboolean passes = faulty->code != POSTKEY_ERROR_CONFIGURATION;
+    error_set(&told, passes ? POSTKEY_ERROR_UNAVAILABLE : POSTKEY_ERROR_CONFIGURATION,
+              faulty->message,
+              passes ? "try again later" : "check issuer= in the provider's section",
               "discovery of the provider %s at %s failed", lookup->provider->name,
               lookup->provider->issuer);
     g_error_free(faulty);

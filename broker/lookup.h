@@ -29,6 +29,3 @@ typedef enum {
 /* Without asking anyone. *client_id is borrowed from the configuration or the state. */
 LookupClientSource lookup_client(const Context *context, const char *provider_name,
                                  const char **client_id, gboolean *has_secret);
-
-/* The name of a provider's client secret in the store. Returns owned. */
-char *lookup_client_secret_name(const char *provider_name);

@@ -1,5 +1,6 @@
 /* postkey-broker: the one process that holds refresh tokens. */
 
+#include "account_refresh.h"
 #include "authorization.h"
 #include "broker_start.h"
 #include "errors.h"
@@ -9,6 +10,7 @@
 #include "paths.h"
 #include "service.h"
 #include "store_secret_service.h"
+#include "timer.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -38,6 +40,7 @@ typedef struct {
     Service *service;
     char *config_path;
     GMainLoop *loop;
+    Timer *farewell; /* until when the end may be put off */
 } Broker;
 
 static gboolean parse_options(int argc, char **argv, Options *options, GError **error)
@@ -67,7 +70,9 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         "Environment:\n"
         "  POSTKEY_SOCKET   where to listen (default: $XDG_RUNTIME_DIR/postkey/broker.sock)\n"
         "  POSTKEY_CONFIG   the configuration (default: $XDG_CONFIG_HOME/postkey/postkey.conf)\n\n"
-        "SIGHUP reads the configuration again; SIGTERM ends the broker, no token is lost.\n");
+        "SIGHUP reads the configuration again; SIGTERM ends the broker as soon as no refresh "
+        "token\n"
+        "is on its way into the keyring.\n");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, error))
         return FALSE;
@@ -96,7 +101,8 @@ static void harden(void)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Started on demand nobody reads our stderr: it goes to a file of bounded size. */
+/* Started on demand nobody reads our stderr: it goes to a file, which begins anew when it is
+ * long. */
 static gboolean redirect_log(const char *state_dir, GError **error)
 {
     g_autofree char *path = g_build_filename(state_dir, "broker.log", NULL);
@@ -122,10 +128,23 @@ static void report(int ready_fd, const char *text)
     (void)close(ready_fd);
 }
 
-static gboolean stop(gpointer data)
+/* No longer than a request and a store's answer may take; service managers wait 90 s. */
+#define FAREWELL_S 35
+
+static void quit(gpointer data)
 {
     Broker *broker = data;
     g_main_loop_quit(broker->loop);
+}
+
+/* A refresh token that the provider has just replaced exists nowhere but here: it is waited for. */
+static gboolean stop(gpointer data)
+{
+    Broker *broker = data;
+    if (!broker->farewell) {
+        broker->farewell = timer_start_in((gint64)FAREWELL_S * G_USEC_PER_SEC, quit, broker);
+        exchanges_when_settled(broker->context.exchanges, quit, broker);
+    }
     return G_SOURCE_CONTINUE;
 }
 
@@ -165,9 +184,10 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
     if (!(context->state = state_load(state_path, error)))
         return FALSE;
     context->store = store_secret_service_new();
-    context->unsaved = unsaved_new(context->store);
+    context->unsaved = unsaved_new(context->store, account_refresh_saved, context);
     context->http = http_client_new();
     context->events = events_new();
+    context->exchanges = exchanges_new();
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
@@ -180,7 +200,8 @@ static gboolean broker_listen(Broker *broker, const Options *options, GError **e
     g_autofree char *path = NULL;
     if (!listen_is_activated()) {
         path = named ? g_strdup(named) : paths_user_socket(error);
-        if (!path)
+        g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
+        if (!path || (!named && !paths_private_dir(folder, error)))
             return FALSE;
     }
     if (!listen_open(path, &broker->listener, error))
@@ -216,6 +237,7 @@ static void broker_free(Broker *broker)
     if (context->store)
         store_free(context->store);
     events_free(context->events);
+    exchanges_free(context->exchanges);
     g_clear_pointer(&context->discovered, g_hash_table_unref);
     g_clear_pointer(&context->authorizing, g_hash_table_unref);
     state_free(context->state);

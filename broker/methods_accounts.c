@@ -43,14 +43,16 @@ void method_get_accounts(Methods *methods, Call *call)
 }
 
 typedef struct {
+    Methods *methods;
     Call *call;
-    char *account;
+    char *account, *provider;
     Revocation *revocation;
 } Removal;
 
 static void removal_free(Removal *removal)
 {
     g_free(removal->account);
+    g_free(removal->provider);
     g_free(removal);
 }
 
@@ -58,7 +60,8 @@ static void removal_done(const GError *error, gpointer data)
 {
     Removal *removal = data;
     if (error)
-        call_fail(removal->call, error, removal->account);
+        methods_fail_provider(removal->methods, removal->call, error, removal->account,
+                              removal->provider);
     else
         call_reply(removal->call, NULL);
     removal_free(removal);
@@ -77,8 +80,10 @@ static void remove_account(Methods *methods, Call *call, gboolean at_provider)
     if (!account)
         return;
     Removal *removal = g_new0(Removal, 1);
+    removal->methods = methods;
     removal->call = call;
     removal->account = g_strdup(account_info(account).name);
+    removal->provider = g_strdup(account_info(account).provider);
     call_on_hangup(call, removal_hung_up, removal);
     removal->revocation = revocation_start(methods->context, methods->accounts, removal->account,
                                            at_provider, removal_done, removal);

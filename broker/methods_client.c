@@ -48,6 +48,7 @@ static void secret_stored(const GError *error, gpointer data)
     if (!error) {
         state_client_set(state, import->provider, import->client_id, import->client_secret != NULL);
         (void)state_save(state, &unsaved); /* told below */
+        accounts_retry_now(import->methods->accounts);
     }
     if (import->call && (error || unsaved)) {
         call_fail(import->call, error ? error : unsaved, NULL);
@@ -63,7 +64,7 @@ static void secret_stored(const GError *error, gpointer data)
 
 static void store_client(Import *import)
 {
-    g_autofree char *name = lookup_client_secret_name(import->provider);
+    g_autofree char *name = store_client_name(import->provider);
     g_autofree char *label = g_strdup_printf("postkey: OAuth client for %s", import->provider);
     call_on_hangup(import->call, import_hung_up, import);
     if (import->client_secret)
@@ -188,7 +189,7 @@ void method_remove_client(Methods *methods, Call *call)
     removal->methods = methods;
     removal->call = call;
     removal->provider = g_strdup(provider);
-    g_autofree char *name = lookup_client_secret_name(provider);
+    g_autofree char *name = store_client_name(provider);
     call_on_hangup(call, import_hung_up, removal);
     store_remove(methods->context->store, name, secret_removed, removal);
 }

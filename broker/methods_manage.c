@@ -79,7 +79,9 @@ gboolean methods_reload(Methods *methods, GError **error)
         return FALSE;
     config_free(context->config);
     context->config = config;
+    g_hash_table_remove_all(context->discovered);
     accounts_reload(methods->accounts);
+    accounts_retry_now(methods->accounts);
     log_notice("the configuration was read again");
     return TRUE;
 }

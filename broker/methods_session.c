@@ -22,7 +22,7 @@ typedef struct {
 
 static Account *account_of(const Session *session)
 {
-    return accounts_find(session->methods->accounts, session->account, NULL);
+    return accounts_named(session->methods->accounts, session->account);
 }
 
 static void session_free(gpointer data)

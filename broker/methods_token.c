@@ -100,6 +100,7 @@ void method_refresh(Methods *methods, Call *call)
     if (!account)
         return;
     account_drop_token(account);
+    account_retry_now(account);
     Wait *wait =
         wait_start(methods, call, account, ACCOUNT_MIN_VALIDITY_DEFAULT, ACCOUNT_TIMEOUT_DEFAULT_S);
     wait->reply = reply_refreshed;

@@ -55,7 +55,7 @@ static void removed(const GError *error, gpointer data)
 
 static void delete_here(Revocation *revocation)
 {
-    g_autofree char *name = account_secret_name(revocation->account_name);
+    g_autofree char *name = store_account_name(revocation->account_name);
     unsaved_drop(revocation->context->unsaved, revocation->account_name);
     store_remove(revocation->context->store, name, removed, revocation);
 }
@@ -118,7 +118,7 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     } else if (unsaved) {
         ask_provider(revocation, unsaved);
     } else {
-        g_autofree char *name = account_secret_name(revocation->account_name);
+        g_autofree char *name = store_account_name(revocation->account_name);
         store_get(revocation->context->store, name, refresh_token_arrived, revocation);
     }
 }

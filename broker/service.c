@@ -259,10 +259,10 @@ static void receive(Peer *peer)
 
 static void peer_ready(Peer *peer, guint32 events)
 {
-    if (events & (EPOLLHUP | EPOLLERR))
-        peer->broken = TRUE;
-    else if (events & EPOLLIN)
+    if (events & EPOLLIN) /* what it said before it went counts */
         receive(peer);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        peer->broken = TRUE;
     go_on(peer);
 }
 
@@ -309,10 +309,10 @@ static gboolean make_room(Service *service)
 }
 
 /* Says no without having read anything; whether the peer hears it does not matter. */
-static void turn_away(int fd, uid_t uid)
+static void turn_away(int fd, uid_t uid, const char *error_name)
 {
-    log_warning("uid %u is turned away", (guint)uid);
-    g_autofree char *text = varlink_error_format("org.varlink.service.PermissionDenied", NULL);
+    log_warning("uid %u is turned away: %s", (guint)uid, error_name);
+    g_autofree char *text = varlink_error_format(error_name, NULL);
     (void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
 }
@@ -343,8 +343,10 @@ static void admit(Service *service, int fd, uid_t uid)
 static gboolean accept_one(Service *service)
 {
     int fd = accept4(service->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
         pause_accepting(service, errno);
+        return FALSE;
+    }
     if (fd < 0)
         return errno == ECONNABORTED || errno == EINTR;
     struct ucred credentials;
@@ -354,8 +356,10 @@ static gboolean accept_one(Service *service)
         return TRUE;
     }
     gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
-    if (!policy_may_connect(credentials.uid) || (full && !make_room(service)))
-        turn_away(fd, credentials.uid);
+    if (!policy_may_connect(credentials.uid))
+        turn_away(fd, credentials.uid, "org.varlink.service.PermissionDenied");
+    else if (full && !make_room(service))
+        turn_away(fd, credentials.uid, "org.postkey.Broker.Unavailable");
     else
         admit(service, fd, credentials.uid);
     return TRUE;

@@ -1,5 +1,15 @@
 #include "store.h"
 
+char *store_account_name(const char *account)
+{
+    return g_strconcat("account/", account, NULL);
+}
+
+char *store_client_name(const char *provider)
+{
+    return g_strconcat("client/", provider, NULL);
+}
+
 void store_get(Store *store, const char *name, StoreGot got, gpointer data)
 {
     store->class->get(store, name, got, data);

@@ -35,6 +35,10 @@ struct Store {
     const StoreClass *class;
 };
 
+/* The names, for an account and for the client of a provider. Return owned. */
+char *store_account_name(const char *account);
+char *store_client_name(const char *provider);
+
 void store_get(Store *store, const char *name, StoreGot got, gpointer data);
 
 /* Replaces the secret; what was there stays until the new one is. With expected (may be NULL): only

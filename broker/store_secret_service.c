@@ -64,6 +64,8 @@ static gboolean lane_run_next(gpointer data)
 {
     Lane *lane = data;
     lane->idle = 0;
+    if (!lane->waiting.head)
+        return G_SOURCE_REMOVE;
     lane->current = g_queue_pop_head(&lane->waiting);
     operation_start(lane->current);
     return G_SOURCE_REMOVE;

@@ -17,6 +17,8 @@ typedef struct {
 
 struct Unsaved {
     Store *store;
+    void (*saved)(const char *account_name, gpointer data);
+    gpointer data;
     GHashTable *entries; /* account name -> Entry */
 };
 
@@ -36,10 +38,11 @@ static void entry_drop(gpointer data)
         entry_free(entry);
 }
 
-Unsaved *unsaved_new(Store *store)
+Unsaved *unsaved_new(Store *store, void (*saved)(const char *account_name, gpointer data),
+                     gpointer data)
 {
     Unsaved *unsaved = g_new0(Unsaved, 1);
-    unsaved->store = store;
+    *unsaved = (Unsaved){.store = store, .saved = saved, .data = data};
     unsaved->entries = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, entry_drop);
     return unsaved;
 }
@@ -48,6 +51,13 @@ void unsaved_free(Unsaved *unsaved)
 {
     if (!unsaved)
         return;
+    GHashTableIter iter;
+    gpointer account_name;
+    g_hash_table_iter_init(&iter, unsaved->entries);
+    while (g_hash_table_iter_next(&iter, &account_name, NULL))
+        log_error(
+            "%s: the keyring never took the rotated refresh token; it is lost, authorize again",
+            (const char *)account_name);
     g_hash_table_unref(unsaved->entries);
     g_free(unsaved);
 }
@@ -64,7 +74,10 @@ static void offered(const GError *error, gpointer data)
     }
     if (!error) {
         log_notice("%s: the rotated refresh token is in the keyring now", entry->account_name);
-        g_hash_table_remove(entry->unsaved->entries, entry->account_name);
+        Unsaved *unsaved = entry->unsaved;
+        g_autofree char *account_name = g_strdup(entry->account_name);
+        g_hash_table_remove(unsaved->entries, account_name);
+        unsaved->saved(account_name, unsaved->data);
         return;
     }
     log_warning("%s: the keyring still does not take the rotated refresh token: %s",
@@ -78,7 +91,7 @@ static void offer(gpointer data)
     Entry *entry = data;
     entry->next = NULL;
     entry->offering = TRUE;
-    g_autofree char *name = g_strconcat("account/", entry->account_name, NULL);
+    g_autofree char *name = store_account_name(entry->account_name);
     g_autofree char *label = g_strdup_printf("postkey: %s", entry->account_name);
     store_put(entry->unsaved->store, name, NULL, entry->token, label, offered, entry);
 }

@@ -8,7 +8,11 @@
 
 typedef struct Unsaved Unsaved;
 
-Unsaved *unsaved_new(Store *store);
+/* saved(account_name, data) runs when the store has taken a token after all. */
+Unsaved *unsaved_new(Store *store, void (*saved)(const char *account_name, gpointer data),
+                     gpointer data);
+
+/* What is still kept dies here, and the log says whose. */
 void unsaved_free(Unsaved *unsaved);
 
 /* Keeps token (taken) for the secret of that account and offers it to the store with growing

@@ -115,7 +115,8 @@ static int connect_to(const char *path, gint64 deadline_us)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    int left_ms = MAX(remaining_ms(deadline_us), 1);
+    int left_ms = remaining_ms(deadline_us);
+    left_ms = left_ms < 0 ? 0 : MAX(left_ms, 1); /* 0 is "no limit" to SO_SNDTIMEO */
     struct timeval patience = {.tv_sec = left_ms / 1000, .tv_usec = (left_ms % 1000) * 1000};
     int rc = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (rc == 0)

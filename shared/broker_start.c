@@ -94,7 +94,9 @@ static void set_reported_error(GError **error, const char *report)
     const char *remedy =
         "run postkey-broker by hand to watch it; its log is broker.log in ~/.local/state/postkey";
     const char *words = *report ? report : "it ended without a word";
-    error_set(error, code, json_string_or(told, "meaning", told ? NULL : words),
+    error_set(error, code,
+              json_string_or(told, "meaning",
+                             told ? "no program can be served until this is mended" : words),
               json_string_or(told, "remedy", remedy), "the broker could not be started%s%s",
               told ? ": " : "", json_string_or(told, "what", ""));
 }

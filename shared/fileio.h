@@ -6,7 +6,8 @@
 
 /* Replaces path by the bytes, so that after a crash at any instruction it holds the old text or the
  * new one, whole: a temporary file beside it with the mode from the first instant, fsync, rename,
- * fsync of the folder. POSTKEY_ERROR_IO; then path is as it was. */
+ * fsync of the folder. POSTKEY_ERROR_IO: path is as it was, or, where
+ * only the folder could not be synced, new already. */
 gboolean fileio_replace(const char *path, const char *bytes, gsize len, guint mode, GError **error);
 
 /* The whole text of a regular file of at most max_len bytes, NUL-ended. Returns owned, NULL with

@@ -10,7 +10,7 @@ static const struct {
     const char *remedy;
 } exits[] = {
     {POSTKEY_ERROR_USAGE, 2, "read how it is called: postkey help"},
-    {POSTKEY_ERROR_REFUSED, EXIT_ANYTHING_ELSE, NULL},
+    {POSTKEY_ERROR_REFUSED, 2, NULL},
     {POSTKEY_ERROR_ACCOUNT_NOT_FOUND, 7,
      "list the accounts with \"postkey accounts\", or add one: postkey authorize ADDRESS"},
     {POSTKEY_ERROR_ACCOUNT_AMBIGUOUS, 7, "name one; \"postkey accounts\" lists them"},

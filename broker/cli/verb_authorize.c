@@ -92,12 +92,6 @@ static gboolean run_attempts(AuthorizeWait *wait, const Arguments *arguments, GE
 
 static gboolean run_authorize(const Arguments *arguments, GError **error)
 {
-    if (!strchr(arguments_positional(arguments, 0), '@')) {
-        error_set(error, POSTKEY_ERROR_USAGE, "an account is authorized by its mail address",
-                  "give the whole address, as in: postkey authorize you@gmail.com",
-                  "this is not a mail address: %s", arguments_positional(arguments, 0));
-        return FALSE;
-    }
     gboolean as_json = arguments_flag(arguments, "json");
     gboolean can_type = isatty(STDIN_FILENO) && !as_json;
     g_autoptr(Lines) input = lines_new(STDIN_FILENO);

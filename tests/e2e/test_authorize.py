@@ -195,7 +195,7 @@ def test_a_redirect_of_another_issuer_is_no_answer(world, iss, words):
     going = world.authorizing("--flow", "browser")
     url = going.step("visit")["authorization_uri"]
     world.google.press(url)
-    going.result().failed(8, words)
+    going.result().failed(3, words)
     assert world.google.count("http.token") == 0, "the code was not given to anybody"
     assert_nothing_changed(world)
 
@@ -372,7 +372,7 @@ def test_the_file_of_googles_console_is_imported_and_used():
 
 def test_a_client_of_type_web_is_refused():
     with World(client=None) as world:
-        world.postkey("client", "import", "--provider", "test", client_file(world, "web")).failed(1, "Desktop")
+        world.postkey("client", "import", "--provider", "test", client_file(world, "web")).failed(2, "Desktop")
         assert DESKTOP[0] not in world.postkey("client", "list").out
         assert world.keyring_items() == []
 

@@ -25,12 +25,12 @@ def test_a_folder_that_is_open_to_others_is_not_used(world):
     os.chmod(world.path("state"), 0o700)
     os.mkdir(world.path("state", "postkey"))
     os.chmod(world.path("state", "postkey"), 0o777)
-    world.postkey("accounts").failed(4, "open to others")
+    world.postkey("accounts").failed(1, "open to others")
 
 
 def test_a_broker_that_cannot_start_says_why(world):
     world.write_config("[provider test]\nissuer=http://localhost/\n")
-    world.postkey("accounts").failed(4, "postkey.conf:2", "issuer")
+    world.postkey("accounts").failed(8, "postkey.conf:2", "issuer")
 
 
 def test_an_unknown_account(ready):
@@ -66,7 +66,7 @@ def test_wrong_usage_exits_2_and_teaches(shared_ready, arguments):
 
 @pytest.mark.parametrize("address", ["you", "@gmail.test", "you@", "you @gmail.test", "you@gmail.test\n"])
 def test_a_malformed_address_is_not_authorized(shared_ready, address):
-    shared_ready.postkey("authorize", "--provider", "test", address).failed(1, "not a mail address")
+    shared_ready.postkey("authorize", "--provider", "test", address).failed(2, "not a mail address")
 
 
 @pytest.mark.parametrize("name", ["postkey", "postkey-send", "postkey-broker"])
@@ -136,4 +136,4 @@ def test_a_discovery_that_is_down_is_tried_again(world):
 
 def test_a_configuration_that_others_can_write_is_not_read(world):
     os.chmod(world.path("config", "postkey", "postkey.conf"), 0o666)
-    world.postkey("accounts").failed(4, "postkey.conf")
+    world.postkey("accounts").failed(8, "postkey.conf")

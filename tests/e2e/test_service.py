@@ -132,7 +132,7 @@ def test_a_faulty_configuration_changes_nothing_and_names_its_line(ready):
     world.postkey("reload").failed(8, "postkey.conf:3", "colour")
     assert world.token() == token
     world.stop_broker()
-    world.postkey("token").failed(4, "postkey.conf:3", "colour")
+    world.postkey("token").failed(8, "postkey.conf:3", "colour")
 
 
 # ---- org.varlink.service ----

@@ -10,7 +10,7 @@ Test(exit_codes, each_error_has_the_documented_exit_code)
         int exit_code;
     } documented[] = {
         {POSTKEY_ERROR_USAGE, 2},
-        {POSTKEY_ERROR_REFUSED, 1},
+        {POSTKEY_ERROR_REFUSED, 2},
         {POSTKEY_ERROR_ACCOUNT_NOT_FOUND, 7},
         {POSTKEY_ERROR_ACCOUNT_AMBIGUOUS, 7},
         {POSTKEY_ERROR_CLIENT_NOT_FOUND, 8},

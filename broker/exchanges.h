@@ -1,0 +1,21 @@
+/* Refresh tokens on their way between a provider and the store.
+ *
+ * A provider that rotates has ended the old token when it answers: the new one exists nowhere but
+ * in this process until the store has it. So whoever ends the broker waits until none is on its
+ * way.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct Exchanges Exchanges;
+
+Exchanges *exchanges_new(void);
+void exchanges_free(Exchanges *exchanges);
+
+/* One more is on its way; it arrived, or came to nothing. */
+void exchanges_begin(Exchanges *exchanges);
+void exchanges_end(Exchanges *exchanges);
+
+/* Calls settled(data) once none is on its way: at once, or from inside the last exchanges_end(). */
+void exchanges_when_settled(Exchanges *exchanges, void (*settled)(gpointer data), gpointer data);
