@@ -135,7 +135,8 @@ $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SE
 # What a distribution's build can run; the rest is skipped, and named.
 .PHONY: test
 test: all headers layers $(UNIT_TESTS)
-	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
+	@set -e; export LSAN_OPTIONS=suppressions=tests/unit/leaks-of-others.txt:print_suppressions=0; \
+	  for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
 	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
 	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 

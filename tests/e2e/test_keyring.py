@@ -1,4 +1,6 @@
 """The keyring: not there, locked, gone in the middle, and never a prompt that nobody asked for."""
+import os
+import signal
 import subprocess
 import time
 
@@ -159,3 +161,18 @@ def test_a_rotated_token_that_the_keyring_does_not_take_is_kept_and_stored_later
     wait_until(lambda: not world.account()["unsaved"], "it is in the keyring")
     world.kill_broker()
     assert world.token()
+
+
+def test_a_keyring_that_hangs_under_several_callers_is_given_up_and_the_broker_lives(world):
+    world.authorize()
+    world.authorize(address="other@gmail.test")
+    world.kill_broker()
+    pid = world.start_broker()
+    os.kill(world.keyring.process.pid, signal.SIGSTOP)
+    try:
+        callers = [world.start_postkey("token", name) for name in (ME, "other@gmail.test")]
+        assert [caller.wait() for caller in callers] == [5, 5]
+    finally:
+        os.kill(world.keyring.process.pid, signal.SIGCONT)
+    assert world.broker_pid() == pid
+    assert world.token(ME)

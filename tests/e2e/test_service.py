@@ -346,3 +346,10 @@ def test_hanging_up_in_the_middle_of_a_call_harms_nobody(ready):
     world.google.clear()
     assert patient.wait() == 0
     assert world.refreshes() == 1
+
+
+def test_what_a_peer_said_before_it_hung_up_counts(ready):
+    client = ready.varlink()
+    client.send("Forget", flags=["oneway"], account=ME)
+    client.close()
+    wait_until(lambda: ready.accounts() == {}, "the account is forgotten")

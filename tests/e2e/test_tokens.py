@@ -1,11 +1,13 @@
 """Handing out tokens: formats, one refresh for everybody, kill -9, rotation, providers that fail."""
 import base64
 import json
+import os
+import signal
 import time
 
 import pytest
 
-from processes import wait_until
+from processes import reap, wait_until
 from small_google import ME
 
 
@@ -338,3 +340,17 @@ def test_a_limited_authorization_is_told_at_once_and_shown(world):
     done = world.authorize()
     assert 604000 < done["authorization_expires"] - time.time() < 604800
     assert world.account()["authorization_expires"] == done["authorization_expires"]
+
+
+def test_a_broker_that_is_told_to_end_waits_for_the_rotated_token_on_its_way(world):
+    world.google.set({"token.rotate": True})
+    world.authorize()
+    world.google.fail_refresh("hold")
+    waiting = world.start_postkey("refresh", ME)
+    world.google.wait("http.held", 1)
+    pid = world.broker_pid()
+    os.kill(pid, signal.SIGTERM)
+    world.google.clear()
+    assert reap(pid) == 0
+    waiting.wait()
+    assert world.token(), "the new broker finds the new refresh token"
