@@ -169,6 +169,7 @@ def test_a_keyring_that_hangs_under_several_callers_is_given_up_and_the_broker_l
     world.kill_broker()
     pid = world.start_broker()
     os.kill(world.keyring.process.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, world.keyring.process.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         callers = [world.start_postkey("token", name) for name in (ME, "other@gmail.test")]
         assert [caller.wait() for caller in callers] == [5, 5]
