@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 /* The store against a real GNOME Keyring on a bus of its own; needs dbus-daemon and
  * gnome-keyring-daemon. */
@@ -553,6 +554,15 @@ SESSION_TEST(a_service_that_was_killed_and_started_again_is_found, set_up_unlock
     expect_value("account/a", "1//new");
 }
 
+/* Stopped for good when this returns, all its threads. */
+static void stop_keyring(void)
+{
+    siginfo_t info;
+    pid_t pid = (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(keyring), NULL, 10);
+    g_subprocess_send_signal(keyring, SIGSTOP);
+    cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
+}
+
 SESSION_TEST(a_service_that_is_killed_under_a_call_is_reported, set_up_unlocked)
 {
     expect_ok(put("account/a", NULL, "1//old"));
@@ -577,15 +587,6 @@ SESSION_TEST(a_bus_that_died_and_came_back_is_found, set_up_unlocked)
     join_bus();
     start_keyring("sesame");
     expect_value("account/a", "1//old");
-}
-
-/* Stopped for good when this returns, all its threads. */
-static void stop_keyring(void)
-{
-    siginfo_t info;
-    pid_t pid = (pid_t)g_ascii_strtoll(g_subprocess_get_identifier(keyring), NULL, 10);
-    g_subprocess_send_signal(keyring, SIGSTOP);
-    cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
 }
 
 SESSION_TEST(a_service_that_hangs_is_given_up_in_time, set_up_unlocked)
