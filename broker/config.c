@@ -52,6 +52,8 @@ void config_free(Config *config)
 {
     if (!config)
         return;
+    g_free(config->store);
+    g_free(config->key_file);
     g_free(config->default_account);
     g_free(config->sender_root);
     g_free(config->sender_ehlo_name);

@@ -23,6 +23,8 @@ typedef struct {
 } ConfigAccount;
 
 typedef struct {
+    char *store;           /* "secret-service", "sealed-file"; NULL: not said */
+    char *key_file;        /* of the sealed files; NULL: not said */
     char *default_account; /* may be NULL */
     gint64 keep_alive_s;   /* 7 days unless set */
     GHashTable *providers; /* name -> Provider, the sections laid over their presets */

@@ -34,7 +34,8 @@ typedef struct {
 #define ACCOUNT(member) G_STRUCT_OFFSET(ConfigAccount, member)
 
 static const Key keys[] = {
-    {"broker", "store", CONFIG_STORE, 0},
+    {"broker", "store", CONFIG_STORE, BROKER(store)},
+    {"broker", "key_file", CONFIG_PATH, BROKER(key_file)},
     {"broker", "default_account", CONFIG_WORD, BROKER(default_account)},
     {"broker", "keep_alive", CONFIG_DURATION, BROKER(keep_alive_s)},
 

@@ -156,9 +156,9 @@ static gboolean set_duration(const char *text, gpointer target)
     return FALSE;
 }
 
-static gboolean set_store(const char *text, G_GNUC_UNUSED gpointer target)
+static gboolean is_store(const char *text)
 {
-    return strcmp(text, "secret-service") == 0;
+    return strcmp(text, "secret-service") == 0 || strcmp(text, "sealed-file") == 0;
 }
 
 static gboolean set_client_authentication(const char *text, gpointer target)
@@ -234,8 +234,8 @@ static const struct {
                       .never_empty = TRUE},
     [CONFIG_DURATION] = {"write a whole number and d, h, m or s, as 5d or 12h", .set = set_duration,
                          .never_empty = TRUE},
-    [CONFIG_STORE] = {"write secret-service; a sealed-file store is not in this version",
-                      .set = set_store, .never_empty = TRUE},
+    [CONFIG_STORE] = {"write secret-service or sealed-file", .is_text = is_store,
+                      .never_empty = TRUE},
     [CONFIG_CLIENT_AUTHENTICATION] = {"write post or basic", .set = set_client_authentication,
                                       .never_empty = TRUE},
     [CONFIG_SCOPES] = {"write scopes in plain ASCII, separated by blanks or ;", .is_item = is_scope,

@@ -17,7 +17,7 @@ typedef enum {
     CONFIG_SECRET,                /* Secret * */
     CONFIG_COUNT,                 /* gint64: 0 or more */
     CONFIG_DURATION,              /* gint64, seconds: 5d, 12h, 30m, 60s */
-    CONFIG_STORE,                 /* nothing: secret-service is the only one yet */
+    CONFIG_STORE,                 /* char *: secret-service, sealed-file; never empty */
     CONFIG_CLIENT_AUTHENTICATION, /* ProviderClientAuthentication: post, basic */
     CONFIG_SCOPES,                /* char **: separated by ; or blanks */
     CONFIG_DOMAINS,               /* char ** */

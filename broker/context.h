@@ -6,7 +6,7 @@
 #include "exchanges.h"
 #include "http.h"
 #include "state.h"
-#include "store.h"
+#include "store_switch.h"
 #include "unsaved.h"
 
 typedef struct {
@@ -14,7 +14,8 @@ typedef struct {
     const char *config_path;  /* that it is read from */
     gboolean config_required; /* somebody named the path: it has to be there */
     State *state;
-    Store *store;
+    Store *store;              /* the face of stores */
+    StoreSwitch *stores;
     Unsaved *unsaved;
     HttpClient *http;
     Events *events;

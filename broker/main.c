@@ -9,7 +9,7 @@
 #include "log.h"
 #include "paths.h"
 #include "service.h"
-#include "store_secret_service.h"
+#include "store_choice.h"
 #include "timer.h"
 
 #include <fcntl.h>
@@ -183,7 +183,8 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
         return FALSE;
     if (!(context->state = state_load(state_path, error)))
         return FALSE;
-    context->store = store_secret_service_new();
+    if (!store_choice_open(context, state_dir, error))
+        return FALSE;
     context->unsaved = unsaved_new(context->store, account_refresh_saved, context);
     context->http = http_client_new();
     context->events = events_new();
@@ -234,8 +235,7 @@ static void broker_free(Broker *broker)
     accounts_free(broker->methods.accounts);
     http_client_free(context->http);
     unsaved_free(context->unsaved);
-    if (context->store)
-        store_free(context->store);
+    store_switch_free(context->stores);
     events_free(context->events);
     exchanges_free(context->exchanges);
     g_clear_pointer(&context->discovered, g_hash_table_unref);

@@ -37,6 +37,11 @@ void method_close_session(Methods *methods, Call *call);
 void method_begin_message(Methods *methods, Call *call);
 void method_end_message(Methods *methods, Call *call);
 
+void method_get_store(Methods *methods, Call *call);
+void method_init_store(Methods *methods, Call *call);
+void method_move_store(Methods *methods, Call *call);
+void method_rekey_store(Methods *methods, Call *call);
+
 void method_monitor(Methods *methods, Call *call);
 void method_unlock(Methods *methods, Call *call);
 void method_reload(Methods *methods, Call *call);

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "store_choice.h"
 
 /* ---- Monitor ---- */
 
@@ -74,11 +75,11 @@ void method_unlock(Methods *methods, Call *call)
 gboolean methods_reload(Methods *methods, GError **error)
 {
     Context *context = methods->context;
-    Config *config = config_load(context->config_path, context->config_required, error);
-    if (!config)
+    g_autoptr(Config) config = config_load(context->config_path, context->config_required, error);
+    if (!config || !store_choice_reload(context, config, error))
         return FALSE;
     config_free(context->config);
-    context->config = config;
+    context->config = g_steal_pointer(&config);
     g_hash_table_remove_all(context->discovered);
     accounts_reload(methods->accounts);
     accounts_retry_now(methods->accounts);

@@ -98,6 +98,8 @@ static gboolean read_document(State *state, const char *text, gsize len, GError 
             STATE_VERSION);
         return FALSE;
     }
+    state->store = g_strdup(json_string_or(document, "store", NULL));
+    state->store_left = g_strdup(json_string_or(document, "store_left", NULL));
     if (document && version == STATE_VERSION &&
         read_members(state, document, "accounts", read_account) &&
         read_members(state, document, "clients", read_client))
@@ -158,6 +160,8 @@ gboolean state_save(const State *state, GError **error)
 {
     g_autoptr(cJSON) document = cJSON_CreateObject();
     cJSON_AddNumberToObject(document, "version", STATE_VERSION);
+    json_add_string(document, "store", state->store);
+    json_add_string(document, "store_left", state->store_left);
     cJSON *accounts = cJSON_AddArrayToObject(document, "accounts");
     for (guint i = 0; i < state->accounts->len; i++)
         cJSON_AddItemToArray(accounts, account_document(g_ptr_array_index(state->accounts, i)));
@@ -174,6 +178,8 @@ void state_free(State *state)
         return;
     g_ptr_array_unref(state->accounts);
     g_ptr_array_unref(state->clients);
+    g_free(state->store);
+    g_free(state->store_left);
     g_free(state->path);
     g_free(state);
 }

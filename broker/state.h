@@ -35,6 +35,8 @@ typedef struct {
 typedef struct {
     GPtrArray *accounts; /* of StateAccount */
     GPtrArray *clients;  /* of StateClient */
+    char *store;         /* where the credentials are, by its name; NULL: nobody chose yet */
+    char *store_left;    /* where they were before a move, while old ones may be there; or NULL */
     char *path;
 } State;
 

@@ -1,5 +1,27 @@
 #include "store.h"
 
+#include <string.h>
+
+static const char *const kind_names[STORE_KINDS] = {
+    [STORE_SECRET_SERVICE] = "secret-service",
+    [STORE_SEALED_FILE] = "sealed-file",
+};
+
+const char *store_kind_name(StoreKind kind)
+{
+    return kind_names[kind];
+}
+
+gboolean store_kind_parse(const char *name, StoreKind *kind)
+{
+    for (gsize i = 0; name && i < STORE_KINDS; i++)
+        if (strcmp(kind_names[i], name) == 0) {
+            *kind = (StoreKind)i;
+            return TRUE;
+        }
+    return FALSE;
+}
+
 char *store_account_name(const char *account)
 {
     return g_strconcat("account/", account, NULL);

@@ -30,6 +30,16 @@ typedef struct {
     void (*free)(Store *store);
 } StoreClass;
 
+/* The kinds there are; their names are those of store= in postkey.conf. */
+typedef enum { STORE_SECRET_SERVICE, STORE_SEALED_FILE } StoreKind;
+#define STORE_KINDS 2
+
+/* Borrowed, static. */
+const char *store_kind_name(StoreKind kind);
+
+/* FALSE when it is none of them. */
+gboolean store_kind_parse(const char *name, StoreKind *kind);
+
 /* Embedded first in each kind of store. */
 struct Store {
     const StoreClass *class;

@@ -90,6 +90,24 @@ gboolean fileio_replace(const char *path, const char *bytes, gsize len, guint mo
     return sync_folder_of(path, error);
 }
 
+gboolean fileio_move(const char *from, const char *to, GError **error)
+{
+    if (rename(from, to) != 0) {
+        set_io_error(error, "rename", from, errno);
+        return FALSE;
+    }
+    return sync_folder_of(to, error) && sync_folder_of(from, error);
+}
+
+gboolean fileio_remove(const char *path, GError **error)
+{
+    if (unlink(path) != 0 && errno != ENOENT) {
+        set_io_error(error, "remove", path, errno);
+        return FALSE;
+    }
+    return sync_folder_of(path, error);
+}
+
 char *fileio_read_fd(int fd, gsize max_len, gsize *len, GError **error)
 {
     gsize room = 4096, used = 0;

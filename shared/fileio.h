@@ -10,6 +10,14 @@
  * only the folder could not be synced, new already. */
 gboolean fileio_replace(const char *path, const char *bytes, gsize len, guint mode, GError **error);
 
+/* Renames from to to, in the place of what is there; both folders know it after a crash.
+ * POSTKEY_ERROR_IO. */
+gboolean fileio_move(const char *from, const char *to, GError **error);
+
+/* Removes a file, for good after a crash, too. One that is not there is a success.
+ * POSTKEY_ERROR_IO. */
+gboolean fileio_remove(const char *path, GError **error);
+
 /* The whole text of a regular file of at most max_len bytes, NUL-ended. Returns owned, NULL with
  * POSTKEY_ERROR_IO; *missing (may be NULL) says whether there simply is no such file. */
 char *fileio_read(const char *path, gsize max_len, gsize *len, gboolean *missing, GError **error);

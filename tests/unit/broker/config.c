@@ -100,7 +100,8 @@ Test(config, an_empty_file_and_one_of_comments_are_empty_configurations)
 Test(config, everything_of_the_manual_is_read)
 {
     g_autoptr(Config) config = load(
-        "[broker]\n# or sealed-file\nstore=secret-service\ndefault_account=you@gmail.com\n"
+        "[broker]\n# or secret-service\nstore=sealed-file\nkey_file=/etc/postkey/store.key\n"
+        "default_account=you@gmail.com\n"
         "keep_alive=12h\n\n"
         "[provider example]\nissuer=https://id.example.com\n"
         "device_authorization_endpoint=https://id.example.com/d\n"
@@ -267,7 +268,8 @@ static const struct {
     {"[account a]\naddress=a@b\nclient_id=x\n", ":3: [account] has no key client_id"},
     {"[broker]\n\xff=1\n", ":2: this is no UTF-8 text"},
 
-    {"[broker]\nstore=sealed-file\n", ":2: store=sealed-file is wrong"},
+    {"[broker]\nstore=sealed\n", ":2: store=sealed is wrong"},
+    {"[broker]\nkey_file=store.key\n", ":2: key_file=store.key is wrong"},
     {"[broker]\nstore=\n", ":2: store= is wrong"},
     {"[broker]\ndefault_account=a b\n", ":2: default_account=a b is wrong"},
     {"[broker]\ndefault_account=a\\nb\n", ":2: default_account=a\\nb is wrong"},
