@@ -65,7 +65,8 @@ static GPtrArray *list_folder(const SealedFolder *folder, gboolean (*wanted)(con
     g_autoptr(GError) unread = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder->path, 0, &unread);
     if (!dir) {
-        error_set(error, POSTKEY_ERROR_IO, NULL, "look at the file system and its permissions",
+        error_set(error, POSTKEY_ERROR_IO, "nothing is known of the credentials in it",
+                  "look at the file system and its permissions",
                   "cannot read the folder of credentials %s: %s", folder->path, unread->message);
         return NULL;
     }
@@ -151,8 +152,9 @@ static char *read_box(const char *path, gsize *len, GError **error)
         return NULL;
     char *box = NULL;
     if (fd < 0)
-        error_set(&fault, POSTKEY_ERROR_IO, NULL, "look at the file system and its permissions",
-                  "cannot open this credential: %s", g_strerror(errno));
+        error_set(&fault, POSTKEY_ERROR_IO, "something else was here, or the disk is failing",
+                  "look at the file system and its permissions", "cannot open this credential: %s",
+                  g_strerror(errno));
     else if (check_modes(fd, &fault))
         box = fileio_read_fd(fd, SEALED_BOX_MAX_LEN, len, &fault);
     if (fd >= 0)
@@ -185,8 +187,8 @@ gboolean sealed_folder_write(const SealedFolder *folder, const char *name, const
                              const SealedKeys *keys, GError **error)
 {
     if (strlen(name) > SEALED_BOX_NAME_MAX_LEN) {
-        error_set(error, POSTKEY_ERROR_REFUSED, NULL, "give the account a shorter name",
-                  "the name of a credential is too long");
+        error_set(error, POSTKEY_ERROR_REFUSED, "its file could not hold it",
+                  "give the account a shorter name", "the name of a credential is too long");
         return FALSE;
     }
     gsize len = 0;

@@ -352,7 +352,7 @@ void store_move_start(Context *context, StoreKind to, StoreMoved done, gpointer 
     Move *move = g_new0(Move, 1);
     if (!store_switch_watch(stores, &watch, move)) {
         GError *error = NULL;
-        error_set(&error, POSTKEY_ERROR_REFUSED, NULL, "wait for its end",
+        error_set(&error, POSTKEY_ERROR_REFUSED, "one move at a time", "wait for its end",
                   "the credentials are being moved already");
         g_free(move);
         answer_soon(done, data, error);

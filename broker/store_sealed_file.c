@@ -121,8 +121,8 @@ static void begin_rekey(SealedStore *store, Operation *op, const SealedKeyFile *
 {
     g_auto(SealedKeys) keys = {0};
     if (store->rekeying) {
-        error_set(&outcome->error, POSTKEY_ERROR_REFUSED, NULL, "wait for its end",
-                  "the key of the store is being changed already");
+        error_set(&outcome->error, POSTKEY_ERROR_REFUSED, "one change at a time",
+                  "wait for its end", "the key of the store is being changed already");
         return;
     }
     if (!sealed_key_file_read(file, &keys, &outcome->error) ||
