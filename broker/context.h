@@ -14,7 +14,7 @@ typedef struct {
     const char *config_path;  /* that it is read from */
     gboolean config_required; /* somebody named the path: it has to be there */
     State *state;
-    Store *store;              /* the face of stores */
+    Store *store; /* the face of stores */
     StoreSwitch *stores;
     Unsaved *unsaved;
     HttpClient *http;

@@ -96,9 +96,9 @@ def test_without_a_key_nothing_is_guessed_and_each_answer_says_what_to_do():
 
 def test_a_key_is_never_replaced_by_init(server):
     key = read(key_path(server))
-    server.postkey("store", "init").failed(1, "has a key already", "rekey")
+    server.postkey("store", "init").failed(2, "has a key already", "rekey")
     os.rename(key_path(server), server.path("kept"))
-    server.postkey("store", "init").failed(1, "sealed credentials already")
+    server.postkey("store", "init").failed(2, "sealed credentials already")
     os.rename(server.path("kept"), key_path(server))
     assert read(key_path(server)) == key
     server.postkey("refresh", ME).ok()
@@ -135,7 +135,7 @@ def test_the_key_of_systemd_is_used(server):
     world.start_broker(env={"CREDENTIALS_DIRECTORY": world.path("credentials")})
     world.postkey("refresh", ME).ok()
     assert status(world)["key"]["of_systemd"] is True
-    world.postkey("store", "rekey").failed(1, "postkey-store-key.new")
+    world.postkey("store", "rekey").failed(2, "postkey-store-key.new")
 
 
 def test_key_file_names_another_place_and_is_read_at_reload(server):

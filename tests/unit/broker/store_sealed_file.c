@@ -465,8 +465,7 @@ Test(store_sealed_file, a_key_file_that_holds_no_key_is_named)
     Place place = place_new(FALSE);
     static const char *const texts[] = {
         "", "x", "0123456789abcdef",
-        "zz3456789012345678901234567890123456789012345678901234567890123"
-        "4"};
+        "g234567890123456789012345678901234567890123456789012345678901234"};
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
         write_file(place.key_file, texts[i], strlen(texts[i]));
         assert_fails(get(&place, NAME), POSTKEY_ERROR_CONFIGURATION, place.key_file);
