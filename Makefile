@@ -199,7 +199,7 @@ $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 
 .PHONY: lint
 lint: layers headers
-	@tests/lint/lint $(BUILD)
+	+@tests/lint/lint $(BUILD)
 
 .PHONY: format
 format:
