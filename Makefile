@@ -173,7 +173,7 @@ install: all
 uninstall:
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink
 	rm -rf $(DOCDIR)
-	-rmdir $(DATADIR) 2>/dev/null
+	rmdir $(DATADIR) 2>/dev/null || true
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
@@ -207,4 +207,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang
+	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang)

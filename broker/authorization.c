@@ -443,7 +443,8 @@ Authorization *authorization_start(Context *context, Accounts *accounts,
     if (!provider) {
         error_set(error, POSTKEY_ERROR_CONFIGURATION,
                   "no preset and no section of postkey.conf serves its domain",
-                  "name it: --provider google, or the name of a [provider] section",
+                  "name it: --provider google (also for a Workspace domain), --provider microsoft, "
+                  "or a [provider] section",
                   "the provider of %s is not known", request->address);
         return NULL;
     }

@@ -445,6 +445,8 @@ HttpClient *http_client_new(void)
 
 void http_client_free(HttpClient *client)
 {
+    if (!client)
+        return;
     while (client->calls.head)
         call_free(client->calls.head->data);
     curl_multi_cleanup(client->multi);

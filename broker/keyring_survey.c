@@ -158,8 +158,11 @@ enum { ASKED_FOR_DEFAULT = 1 };
 static void fail_dismissed(GTask *task)
 {
     GError *error = NULL;
-    error_set(&error, POSTKEY_ERROR_CANCELLED, "the keyring is still locked",
-              "answer the prompt: postkey unlock", "the keyring's prompt was dismissed");
+    error_set(&error, POSTKEY_ERROR_KEYRING_LOCKED,
+              "its prompt was dismissed, or there is no desktop to show it on",
+              "answer the prompt at the desktop; without one: gnome-keyring-daemon --unlock, in "
+              "this session",
+              "the keyring is still locked");
     g_task_return_error(task, error);
     g_object_unref(task);
 }

@@ -69,13 +69,15 @@ LookupClientSource lookup_client(const Context *context, const char *provider_na
 
 static void set_no_client(const Provider *provider, GError **error)
 {
-    const char *remedy =
-        provider->setup_uri
-            ? "make a client (at Google: of the type \"Desktop app\") and import the file it "
-              "offers: "
-              "postkey client import FILE"
-            : "register a public client with the provider, then: postkey client set --provider P "
-              "--client-id ID";
+    g_autofree char *remedy =
+        strcmp(provider->name, "google") == 0
+            ? g_strdup("make a client of the type \"Desktop app\" and import the file that the "
+                       "console offers: "
+                       "postkey client import FILE")
+            : g_strdup_printf("register a public client%s%s, then: postkey client set --provider "
+                              "%s --client-id ID",
+                              provider->setup_uri ? " at " : " with the provider",
+                              provider->setup_uri ? provider->setup_uri : "", provider->name);
     error_set(error, POSTKEY_ERROR_CLIENT_NOT_FOUND,
               "postkey signs in with an OAuth client of your own, and none is set up yet", remedy,
               "there is no OAuth client for the provider %s", provider->name);

@@ -40,7 +40,8 @@ typedef struct {
     Service *service;
     char *config_path;
     GMainLoop *loop;
-    Timer *farewell; /* until when the end may be put off */
+    int state_lock_fd; /* held as long as we live */
+    Timer *farewell;   /* until when the end may be put off */
 } Broker;
 
 static gboolean parse_options(int argc, char **argv, Options *options, GError **error)
@@ -166,6 +167,34 @@ static void delete_json(gpointer data)
     cJSON_Delete(data);
 }
 
+/* The lock file holds the socket's path, for those who find it locked. */
+#define STATE_LOCK_MAX ((gsize)4096)
+
+static void note_socket(const Broker *broker, const char *path)
+{
+    /* Only a help to whoever reads it: an empty file is no harm. */
+    if (ftruncate(broker->state_lock_fd, 0) == 0 && path)
+        (void)fileio_write_all(broker->state_lock_fd, path, strlen(path), NULL);
+}
+
+/* Each broker keeps the state in memory and writes it whole: two would undo each other's accounts,
+ * and with a provider that rotates use up each other's refresh tokens. */
+static gboolean lock_state(Broker *broker, const char *state_dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(state_dir, "broker.lock", NULL);
+    gboolean busy;
+    broker->state_lock_fd = fileio_lock(path, FALSE, &busy, error);
+    if (busy) {
+        gsize len;
+        g_autofree char *served = fileio_read(path, STATE_LOCK_MAX, &len, NULL, NULL);
+        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "two would overwrite each other's accounts",
+                  "use that one (name its socket in POSTKEY_SOCKET), or stop it",
+                  "another postkey-broker works with %s; it serves %s", state_dir,
+                  served && *served ? served : "a socket of its own");
+    }
+    return broker->state_lock_fd >= 0;
+}
+
 static gboolean broker_load(Broker *broker, const Options *options, GError **error)
 {
     Context *context = &broker->context;
@@ -176,6 +205,8 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
     context->config_path = broker->config_path;
     context->config_required = named != NULL;
     if (!paths_private_dir(state_dir, error))
+        return FALSE;
+    if (!lock_state(broker, state_dir, error))
         return FALSE;
     if (options->ready_fd >= 0 && !redirect_log(state_dir, error))
         return FALSE;
@@ -207,8 +238,9 @@ static gboolean broker_listen(Broker *broker, const Options *options, GError **e
     }
     if (!listen_open(path, &broker->listener, error))
         return FALSE;
+    note_socket(broker, path);
     broker->service = service_new(&broker->methods, broker->listener.fd);
-    log_notice("postkey-broker %s serves %s, %u accounts", POSTKEY_VERSION,
+    log_notice("postkey-broker %s serves %s; accounts: %u", POSTKEY_VERSION,
                path ? path : "the socket of systemd", broker->context.state->accounts->len);
     return TRUE;
 }
@@ -243,12 +275,14 @@ static void broker_free(Broker *broker)
     state_free(context->state);
     config_free(context->config);
     g_free(broker->config_path);
+    if (broker->state_lock_fd >= 0)
+        (void)close(broker->state_lock_fd); /* gives the lock back */
 }
 
 static int serve(const Options *options)
 {
     g_autoptr(GError) error = NULL;
-    Broker broker = {.listener = {.fd = -1, .lock_fd = -1}};
+    Broker broker = {.listener = {.fd = -1, .lock_fd = -1}, .state_lock_fd = -1};
     gboolean ok = broker_load(&broker, options, &error) && broker_listen(&broker, options, &error);
     if (ok) {
         broker_run(&broker, options->ready_fd);

@@ -196,7 +196,8 @@ void methods_fail_account(Methods *methods, Call *call, const GError *error)
 {
     if (error->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS) {
         const char *name = call_string(call, "account");
-        g_autofree char *subject = g_strdup(name ? name : "");
+        const char *by_default = methods->context->config->default_account;
+        g_autofree char *subject = g_strdup(name ? name : by_default ? by_default : "");
         call_fail(call, error, subject);
         return;
     }

@@ -5,6 +5,7 @@
 #include "route.h"
 #include "verdict.h"
 
+#include <string.h>
 #include <sysexits.h>
 
 /* How long the broker may take: it waits 30 s for the provider by itself. */
@@ -152,7 +153,8 @@ static void join_errors(GPtrArray *errors, GError **error)
     const GError *gravest = g_ptr_array_index(errors, 0);
     for (guint i = 0; i < errors->len; i++) {
         const GError *one = g_ptr_array_index(errors, i);
-        g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
+        if (!strstr(messages->str, one->message)) /* two doors to one house often say the same */
+            g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
         if (gravest->code == POSTKEY_ERROR_UNAVAILABLE && one->code != POSTKEY_ERROR_UNAVAILABLE)
             gravest = one;
     }

@@ -75,6 +75,12 @@ static char *find_socket(PathsScope scope, gboolean *own, GError **error)
     if (scope == PATHS_SYSTEM)
         return g_strdup(PATHS_SYSTEM_SOCKET);
     if (scope == PATHS_ANY && named && *named) {
+        if (!g_path_is_absolute(named)) {
+            error_set(error, POSTKEY_ERROR_CONFIGURATION,
+                      "it would mean another socket in each folder", "write the whole path, from /",
+                      "POSTKEY_SOCKET is not an absolute path: %s", named);
+            return NULL;
+        }
         *own = strcmp(named, PATHS_SYSTEM_SOCKET) != 0;
         return g_strdup(named);
     }
@@ -157,7 +163,9 @@ static void set_connect_error(GError **error, const char *path, int code)
                   path);
     else if (is_nobody_there(code))
         error_set(error, POSTKEY_ERROR_UNAVAILABLE, "nobody listens there",
-                  "start the service (postkey-broker), or unset POSTKEY_SOCKET to use your own",
+                  strcmp(path, PATHS_SYSTEM_SOCKET) == 0
+                      ? "start the system's broker, or use your own: --user"
+                      : "start postkey-broker, or unset POSTKEY_SOCKET to use your own",
                   "no broker at %s", path);
     else
         error_set(error, POSTKEY_ERROR_UNAVAILABLE, NULL, "try again; look at the broker's log",
@@ -307,7 +315,7 @@ static const RemoteError remote_errors[] = {
      "the broker refuses the value of %s"},
 };
 
-/* Who the error is about, as the parameters name it. Returns owned. */
+/* Who the error is about, as the parameters name it; NULL when nobody. Returns owned. */
 static char *subject_of(const cJSON *parameters)
 {
     g_auto(GStrv) accounts = json_strings(parameters, "accounts");
@@ -319,9 +327,10 @@ static char *subject_of(const cJSON *parameters)
         if (*subject)
             return g_strdup(subject);
     }
-    return g_strdup("to use by default");
+    return NULL;
 }
 
+/* For errors of the broker that bring no words of their own, or whose words are the headline. */
 static const char *standard_meaning(PostkeyErrorCode code)
 {
     switch (code) {
@@ -331,8 +340,12 @@ static const char *standard_meaning(PostkeyErrorCode code)
         return "postkey does not guess which one is meant";
     case POSTKEY_ERROR_PERMISSION:
         return "a person's broker serves that person and root alone";
+    case POSTKEY_ERROR_REFUSED:
+        return "it cannot be used; nothing was changed";
+    case POSTKEY_ERROR_CONFIGURATION:
+        return "the broker cannot work like this; nothing was changed";
     default:
-        return NULL;
+        return "the broker cannot do it right now";
     }
 }
 
@@ -350,23 +363,42 @@ static const char *standard_remedy(PostkeyErrorCode code)
     }
 }
 
+/* The headline of a known error, from its row and whom it is about; NULL where only the broker's
+ * reason can be it. */
+static char *headline(const RemoteError *known, const char *subject)
+{
+    if (known->code == POSTKEY_ERROR_REFUSED)
+        return NULL;
+    g_auto(GStrv) halves = g_strsplit(known->what, "%s", 2);
+    if (!halves[1])
+        return g_strdup(known->what);
+    if (subject)
+        return g_strconcat(halves[0], subject, halves[1], NULL);
+    return known->code == POSTKEY_ERROR_ACCOUNT_NOT_FOUND ? g_strdup("there is no account yet")
+                                                          : NULL;
+}
+
+static void set_known_error(GError **error, const RemoteError *known, const cJSON *parameters)
+{
+    g_autofree char *subject = subject_of(parameters);
+    g_autofree char *what = headline(known, subject);
+    const char *reason = json_string_or(parameters, "reason", NULL);
+    const char *meaning = what && reason ? reason : standard_meaning(known->code);
+    const char *hint = json_string_or(parameters, "hint", standard_remedy(known->code));
+    GError *made = NULL;
+    error_set(&made, known->code, meaning, hint, "%s", what ? what : reason ? reason : known->name);
+    error_set_subject(made, subject);
+    error_set_retry_after(made, json_int_or(parameters, "retry_after", -1));
+    g_propagate_error(error, made);
+}
+
 static void set_remote_error(GError **error, const char *name, const cJSON *parameters)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(remote_errors); i++) {
-        const RemoteError *known = &remote_errors[i];
-        if (strcmp(known->name, name) != 0)
-            continue;
-        g_autofree char *subject = subject_of(parameters);
-        g_auto(GStrv) halves = g_strsplit(known->what, "%s", 2);
-        const char *hint = json_string_or(parameters, "hint", standard_remedy(known->code));
-        GError *made = NULL;
-        error_set(&made, known->code,
-                  json_string_or(parameters, "reason", standard_meaning(known->code)), hint,
-                  "%s%s%s", halves[0], halves[1] ? subject : "", halves[1] ? halves[1] : "");
-        error_set_subject(made, subject);
-        error_set_retry_after(made, json_int_or(parameters, "retry_after", -1));
-        g_propagate_error(error, made);
-        return;
+        if (strcmp(remote_errors[i].name, name) == 0) {
+            set_known_error(error, &remote_errors[i], parameters);
+            return;
+        }
     }
     error_set(error, POSTKEY_ERROR_PROTOCOL, "the programs may be of different versions",
               "install the same version of all of postkey, then restart the broker",

@@ -27,18 +27,32 @@ static const char google_steps[] =
     "         postkey client import ~/Downloads/client_secret_123.json\n"
     "\n";
 
+static const char microsoft_steps[] =
+    "\n"
+    "  postkey signs in with an OAuth client of your own, registered once:\n"
+    "\n"
+    "  1. Open   https://entra.microsoft.com/   App registrations, New registration.\n"
+    "  2. Authentication, Add a platform, \"Mobile and desktop applications\", with the\n"
+    "     redirect URI http://localhost; and \"Allow public client flows\": Yes.\n"
+    "  3. API permissions, Microsoft Graph, delegated: SMTP.Send, IMAP.AccessAsUser.All,\n"
+    "     offline_access, openid, email, profile.\n"
+    "  4. Tell postkey the \"Application (client) ID\" of the overview:\n"
+    "         postkey client set --provider microsoft --client-id ID\n"
+    "\n";
+
 char *client_setup_steps(const char *provider)
 {
     if (strcmp(provider, "google") == 0)
         return g_strdup(google_steps);
+    if (strcmp(provider, "microsoft") == 0)
+        return g_strdup(microsoft_steps);
     g_autofree char *name = output_printable(provider);
     return g_strdup_printf(
         "\n"
         "  postkey signs in with an OAuth client of your own, registered once:\n"
         "\n"
         "  1. In the provider's console, register an application for desktops (a public\n"
-        "     or native client) with the redirect address http://127.0.0.1 (Microsoft:\n"
-        "     http://localhost).\n"
+        "     or native client) with the redirect address http://127.0.0.1.\n"
         "  2. Tell postkey its client id; a secret, where there is one, by a descriptor:\n"
         "         postkey client set --provider %s --client-id ID [--secret-fd N]\n"
         "\n",

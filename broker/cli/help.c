@@ -61,8 +61,11 @@ static char *usage(const Verb *verb, gsize indent)
 static void append_entry(GString *text, const char *left, const char *right)
 {
     g_auto(GStrv) lines = g_strsplit(right, "\n", -1);
-    g_string_append_printf(text, "  %-*s%s%s\n", OPTION_COLUMNS, left,
-                           strlen(left) < OPTION_COLUMNS ? "" : " ", lines[0]);
+    gboolean fits = strlen(left) + 1 < OPTION_COLUMNS;
+    if (fits)
+        g_string_append_printf(text, "  %-*s%s\n", OPTION_COLUMNS, left, lines[0]);
+    else
+        g_string_append_printf(text, "  %s\n  %*s%s\n", left, OPTION_COLUMNS, "", lines[0]);
     for (char **line = lines + 1; *line; line++)
         g_string_append_printf(text, "  %*s%s\n", OPTION_COLUMNS, "", *line);
 }

@@ -92,7 +92,7 @@ const Verb verb_token = {
                 "  postkey token you@gmail.com\n"
                 "\n"
                 "In msmtp's configuration:\n"
-                "  auth xoauth2\n"
+                "  auth oauthbearer\n"
                 "  passwordeval \"postkey token you@gmail.com\"\n"
                 "\n"
                 "In mutt's:\n"

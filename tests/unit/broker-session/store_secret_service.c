@@ -475,7 +475,7 @@ SESSION_TEST(unlocking_asks_the_person_who_may_say_no, set_up_unlocked)
     cr_assert_eq(prompts, 0, "it was unlocked already");
     expect_ok(put("account/a", NULL, "1//old"));
     lock_login();
-    expect_error(unlock(), POSTKEY_ERROR_CANCELLED);
+    expect_error(unlock(), POSTKEY_ERROR_KEYRING_LOCKED);
     cr_assert_gt(g_atomic_int_get(&prompts), 0);
     expect_error(get("account/a"), POSTKEY_ERROR_KEYRING_LOCKED);
 }
@@ -524,7 +524,7 @@ SESSION_TEST(without_a_default_keyring_there_is_none_and_a_put_asks_for_an_unloc
     cr_assert(g_error_matches(answer.error, POSTKEY_ERROR, POSTKEY_ERROR_KEYRING_LOCKED));
     cr_assert(strstr(error_remedy(answer.error), "postkey unlock"));
     cr_assert_eq(g_atomic_int_get(&prompts), 0);
-    expect_error(unlock(), POSTKEY_ERROR_CANCELLED);
+    expect_error(unlock(), POSTKEY_ERROR_KEYRING_LOCKED);
     cr_assert_gt(g_atomic_int_get(&prompts), 0, "no prompt for a new keyring");
 }
 
