@@ -5,6 +5,7 @@
 #include "events.h"
 #include "exchanges.h"
 #include "http.h"
+#include "ledger.h"
 #include "state.h"
 #include "store_switch.h"
 #include "unsaved.h"
@@ -20,6 +21,7 @@ typedef struct {
     HttpClient *http;
     Events *events;
     Exchanges *exchanges;
+    Ledger *ledger;
     GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
     GHashTable *authorizing; /* account name -> Authorization, those under way */
 } Context;

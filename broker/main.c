@@ -201,6 +201,7 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
     const char *named = options->config ? options->config : g_getenv("POSTKEY_CONFIG");
     g_autofree char *state_dir = paths_state_dir();
     g_autofree char *state_path = g_build_filename(state_dir, "state.json", NULL);
+    g_autofree char *ledger_path = g_build_filename(state_dir, "ledger", NULL);
     broker->config_path = named ? g_strdup(named) : paths_user_config();
     context->config_path = broker->config_path;
     context->config_required = named != NULL;
@@ -213,6 +214,8 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
     if (!(context->config = config_load(context->config_path, context->config_required, error)))
         return FALSE;
     if (!(context->state = state_load(state_path, error)))
+        return FALSE;
+    if (!(context->ledger = ledger_new(ledger_path, NULL, error)))
         return FALSE;
     if (!store_choice_open(context, state_dir, error))
         return FALSE;
@@ -270,6 +273,7 @@ static void broker_free(Broker *broker)
     store_switch_free(context->stores);
     events_free(context->events);
     exchanges_free(context->exchanges);
+    ledger_free(context->ledger);
     g_clear_pointer(&context->discovered, g_hash_table_unref);
     g_clear_pointer(&context->authorizing, g_hash_table_unref);
     state_free(context->state);

@@ -2,13 +2,27 @@
 
 #include "revocation.h"
 
-static gint64 connections_max(const Methods *methods, const AccountInfo *info)
+static void add_limit(cJSON *object, const char *key, gint64 limit)
 {
-    const ConfigAccount *section = config_account(methods->context->config, info->name);
-    g_autoptr(Provider) provider = config_provider(methods->context->config, info->provider);
-    if (section && section->connections >= 0)
-        return section->connections;
-    return provider ? provider->connections : 0;
+    if (limit > 0)
+        json_add_time(object, key, limit);
+}
+
+static void add_ledger(cJSON *object, const Methods *methods, const AccountInfo *info)
+{
+    Ledger *ledger = methods->context->ledger;
+    Limits limits = limits_of(methods->context->config, info->name, info->provider);
+    LedgerRoom room = ledger_room(ledger, info->name, &limits);
+    gint64 messages, recipients;
+    ledger_sent(ledger, info->name, &messages, &recipients);
+    json_add_time(object, "connections_max", limits.connections);
+    json_add_time(object, "sent_messages", messages);
+    json_add_time(object, "sent_recipients", recipients);
+    add_limit(object, "daily_messages", limits.daily_messages);
+    add_limit(object, "daily_recipients", limits.daily_recipients);
+    add_limit(object, "messages_per_minute", limits.messages_per_minute);
+    add_limit(object, "recipients_per_message", limits.recipients_per_message);
+    json_add_time(object, "room_at", room.wait_s > 0 ? room.room_at : -1);
 }
 
 static cJSON *describe(const Methods *methods, const Account *account)
@@ -29,7 +43,7 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_time(object, "authorized", info.authorized_at);
     cJSON_AddBoolToObject(object, "unsaved", info.unsaved);
     json_add_time(object, "connections", info.places_taken);
-    json_add_time(object, "connections_max", connections_max(methods, &info));
+    add_ledger(object, methods, &info);
     return object;
 }
 

@@ -18,6 +18,7 @@ typedef struct {
     char *account; /* by name: the account may be forgotten meanwhile */
     Call *call;    /* OpenSession itself, until the credential is there */
     AccountWaiter *waiter;
+    LedgerReservation *message; /* begun and not ended; NULL: none */
 } Session;
 
 static Account *account_of(const Session *session)
@@ -31,6 +32,7 @@ static void session_free(gpointer data)
     Account *account = account_of(session);
     if (account)
         account_return_place(account);
+    ledger_abandon(session->message);
     g_free(session->account);
     g_free(session);
 }
@@ -55,11 +57,6 @@ static cJSON *describe_servers(const GPtrArray *servers)
         cJSON_AddItemToArray(list, object);
     }
     return list;
-}
-
-static gint64 limit_of(gint64 of_section, gint64 of_provider)
-{
-    return of_section >= 0 ? of_section : of_provider;
 }
 
 /* NULL with POSTKEY_ERROR_CONFIGURATION. */
@@ -93,8 +90,7 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     cJSON_AddItemToObject(route, "servers", describe_servers(servers));
     json_add_string(route, "ca", ca);
     json_add_strings(route, "mechanisms", (const char *const *)provider->mechanisms);
-    gint64 recipients =
-        limit_of(section ? section->recipients_per_message : -1, provider->recipients_per_message);
+    gint64 recipients = limits_of(config, info.name, info.provider).recipients_per_message;
     if (recipients > 0)
         json_add_time(route, "recipients_per_message", recipients);
     json_add_string(route, "ehlo_name", config->sender_ehlo_name);
@@ -171,11 +167,16 @@ static Account *find_account(Methods *methods, Call *call, GError **error)
     return accounts_find(methods->accounts, name, error);
 }
 
-static gint64 places_of(const Methods *methods, const Account *account, const Provider *provider)
+static Limits limits_for(const Methods *methods, const Account *account)
 {
-    const ConfigAccount *section =
-        config_account(methods->context->config, account_info(account).name);
-    return limit_of(section ? section->connections : -1, provider->connections);
+    AccountInfo info = account_info(account);
+    return limits_of(methods->context->config, info.name, info.provider);
+}
+
+static void emit_throttled(const Methods *methods, const char *account, const char *reason)
+{
+    Event event = {.kind = EVENT_THROTTLED, .account = account, .reason = reason, .expires = -1};
+    events_emit(methods->context->events, &event);
 }
 
 static void fail_places(Methods *methods, Call *call, const Account *account)
@@ -186,9 +187,27 @@ static void fail_places(Methods *methods, Call *call, const Account *account)
               "the provider allows only so many connections at once",
               "try again when one of them is done", "every connection place of %s is taken", name);
     error_set_retry_after(error, PLACE_RETRY_S);
-    Event event = {
-        .kind = EVENT_THROTTLED, .account = name, .reason = error->message, .expires = -1};
-    events_emit(methods->context->events, &event);
+    emit_throttled(methods, name, error->message);
+    call_fail(call, error, name);
+}
+
+static void tell_full(const Methods *methods, const char *account, const LedgerRoom *room)
+{
+    if (ledger_note_full(methods->context->ledger, account))
+        emit_throttled(methods, account, room->rule);
+}
+
+/* Before anybody connects and logs in for nothing. */
+static void fail_full(const Methods *methods, Call *call, const Account *account,
+                      const LedgerRoom *room)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = g_strdup(account_info(account).name);
+    error_set(&error, POSTKEY_ERROR_THROTTLED, room->rule,
+              "nothing: there is room again at the moment said",
+              "%s may not send another message now", name);
+    error_set_retry_after(error, room->wait_s);
+    tell_full(methods, name, room);
     call_fail(call, error, name);
 }
 
@@ -210,15 +229,17 @@ void method_open_session(Methods *methods, Call *call)
         error_set(&error, POSTKEY_ERROR_CONFIGURATION, NULL,
                   "add its section to postkey.conf again", "there is no provider %s",
                   provider_name);
-    cJSON *route = provider ? describe_route(methods, account, provider, &error) : NULL;
-    if (!route) {
+    g_autoptr(cJSON) route = provider ? describe_route(methods, account, provider, &error) : NULL;
+    Limits limits = limits_for(methods, account);
+    LedgerRoom room = ledger_room(methods->context->ledger, account_info(account).name, &limits);
+    if (!route)
         call_fail(call, error, account_info(account).name);
-    } else if (!account_take_place(account, places_of(methods, account, provider))) {
-        cJSON_Delete(route);
+    else if (room.wait_s > 0)
+        fail_full(methods, call, account, &room);
+    else if (!account_take_place(account, limits.connections))
         fail_places(methods, call, account);
-    } else {
-        begin_session(methods, call, account, route);
-    }
+    else
+        begin_session(methods, call, account, g_steal_pointer(&route));
 }
 
 /* ---- afterwards, on the same connection ---- */
@@ -234,24 +255,68 @@ void method_close_session(G_GNUC_UNUSED Methods *methods, Call *call)
     call_reply(call, NULL);
 }
 
-void method_begin_message(G_GNUC_UNUSED Methods *methods, Call *call)
+static void refuse_recipients(Call *call, gint64 recipients, gint64 most)
 {
-    if (!call_peer(call)->session) {
+    g_autoptr(GError) error = NULL;
+    error_set(&error, POSTKEY_ERROR_REFUSED, NULL, "send it in several parts",
+              "%" G_GINT64_FORMAT " recipients are more than one message of this account may have "
+              "(%" G_GINT64_FORMAT ")",
+              recipients, most);
+    call_fail(call, error, NULL);
+}
+
+void method_begin_message(Methods *methods, Call *call)
+{
+    Session *session = call_peer(call)->session;
+    Account *account = session ? account_of(session) : NULL;
+    gint64 recipients = call_int(call, "recipients", 0);
+    if (!account) {
         call_error(call, NO_SESSION, NULL);
         return;
     }
+    Limits limits = limits_for(methods, account);
+    if (recipients == 0) {
+        call_invalid_parameter(call, "recipients");
+        return;
+    }
+    if (limits.recipients_per_message > 0 && recipients > limits.recipients_per_message) {
+        refuse_recipients(call, recipients, limits.recipients_per_message);
+        return;
+    }
+    LedgerRoom room;
+    ledger_abandon(g_steal_pointer(&session->message));
+    session->message =
+        ledger_reserve(methods->context->ledger, session->account, &limits, recipients, &room);
     cJSON *reply = cJSON_CreateObject();
-    cJSON_AddTrueToObject(reply, "granted");
+    cJSON_AddBoolToObject(reply, "granted", session->message != NULL);
+    if (!session->message) {
+        json_add_time(reply, "retry_after", room.wait_s);
+        json_add_string(reply, "reason", room.rule);
+        tell_full(methods, session->account, &room);
+    }
     call_reply(call, reply);
 }
 
 void method_end_message(G_GNUC_UNUSED Methods *methods, Call *call)
 {
     static const char *const outcomes[] = {"sent", "deferred", "refused", "unknown", NULL};
-    if (!call_peer(call)->session)
+    Session *session = call_peer(call)->session;
+    const char *outcome = call_string(call, "outcome");
+    gint64 recipients = call_int(call, "recipients", 0);
+    if (!session) {
         call_error(call, NO_SESSION, NULL);
-    else if (!g_strv_contains(outcomes, call_string(call, "outcome")))
+    } else if (!session->message) {
+        call_error(call, "org.postkey.Broker.NoMessage", NULL);
+    } else if (!g_strv_contains(outcomes, outcome)) {
         call_invalid_parameter(call, "outcome");
-    else
+    } else if (strcmp(outcome, "sent") == 0 && recipients == 0) {
+        call_invalid_parameter(call, "recipients");
+    } else {
+        LedgerReservation *message = g_steal_pointer(&session->message);
+        if (strcmp(outcome, "unknown") == 0)
+            ledger_abandon(message);
+        else
+            ledger_settle(message, strcmp(outcome, "sent") == 0 ? recipients : 0);
         call_reply(call, NULL);
+    }
 }

@@ -272,10 +272,13 @@ static gboolean begin_message(const Delivery *delivery, guint n, GError **error)
         return FALSE;
     if (json_bool(reply, "granted", &granted) == JSON_FOUND && granted)
         return TRUE;
-    error_set(error, POSTKEY_ERROR_THROTTLED,
-              "the account has sent as much as its provider, or its configuration, allows",
-              "wait: \"postkey accounts\" shows when there is room again",
-              "account %s may not send another message now", delivery->route->account);
+    GError *full = NULL;
+    error_set(&full, POSTKEY_ERROR_THROTTLED,
+              json_string_or(reply, "reason",
+                             "it has sent as much as its provider, or its configuration, allows"),
+              NULL, "account %s may not send another message now", delivery->route->account);
+    error_set_retry_after(full, json_int_or(reply, "retry_after", -1));
+    g_propagate_error(error, full);
     return FALSE;
 }
 
@@ -364,12 +367,29 @@ static gboolean deliver(Delivery *delivery, SmtpRecipient *recipients, guint n, 
     return ok;
 }
 
+/* What waits for room is told when there is some. */
+static void say_when(GError *error)
+{
+    gint64 wait_s = error_retry_after(error);
+    if (!g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_THROTTLED) || wait_s < 0)
+        return;
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autoptr(GDateTime) then = g_date_time_add_seconds(now, (gdouble)wait_s);
+    if (!then)
+        return; /* a moment that no calendar holds; the general remedy stays */
+    g_autofree char *at = g_date_time_format(then, "%Y-%m-%d %H:%M:%S");
+    g_autofree char *remedy = g_strdup_printf(
+        "send it again at %s, in %" G_GINT64_FORMAT " s: there is room then", at, wait_s);
+    error_set_remedy(error, remedy);
+}
+
 int delivery_run(const DeliveryRequest *request, SmtpRecipient *recipients, guint n, GError **error)
 {
     g_auto(Delivery) delivery = {.request = request};
     g_autoptr(GError) failed = NULL;
     if (deliver(&delivery, recipients, n, &failed))
         return verdict_no_second_copy(verdict_of_recipients(recipients, n), recipients, n);
+    say_when(failed);
     int status = verdict_no_second_copy(verdict_of_error(failed, delivery.refusal), recipients, n);
     g_propagate_error(error, g_steal_pointer(&failed));
     return status;

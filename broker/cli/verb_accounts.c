@@ -7,11 +7,12 @@
 
 #include <string.h>
 
-enum { ACCOUNT, ADDRESS, PROVIDER, STATE, TOKEN, AUTHORIZATION, COLUMNS };
+enum { ACCOUNT, ADDRESS, PROVIDER, STATE, TOKEN, AUTHORIZATION, SENT, COLUMNS };
 
 static const char *const titles[COLUMNS] = {
     [ACCOUNT] = "ACCOUNT", [ADDRESS] = "ADDRESS", [PROVIDER] = "PROVIDER",
     [STATE] = "STATE",     [TOKEN] = "TOKEN FOR", [AUTHORIZATION] = "AUTHORIZED FOR",
+    [SENT] = "SENT",
 };
 
 static const char *state_in_words(const char *state)
@@ -35,8 +36,26 @@ static char *printable_member(const cJSON *account, const char *key)
     return text && *text ? output_printable(text) : NULL;
 }
 
+/* "12/500" of the last 24 hours; NULL where nothing was sent and there is no limit. */
+static char *sent_of(const cJSON *account)
+{
+    gint64 sent = json_int_or(account, "sent_messages", 0);
+    gint64 most = json_int_or(account, "daily_messages", 0);
+    if (most > 0)
+        return g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, sent, most);
+    return sent > 0 ? g_strdup_printf("%" G_GINT64_FORMAT, sent) : NULL;
+}
+
 static void add_notes(Table *table, const cJSON *account)
 {
+    gint64 room_at = json_int_or(account, "room_at", -1);
+    if (room_at >= 0) {
+        g_autofree char *date = times_date(room_at);
+        g_autofree char *clock = times_clock(room_at);
+        g_autofree char *note = g_strdup_printf(
+            "it has sent all it may for now; there is room again on %s at %s", date, clock);
+        table_add_note(table, note);
+    }
     gboolean unsaved = FALSE;
     g_autofree char *reason = printable_member(account, "reason");
     g_autofree char *hint = printable_member(account, "hint");
@@ -61,10 +80,12 @@ static void add_account(Table *table, const cJSON *account, gint64 now)
     g_autofree char *token = token_expires > now ? times_left(token_expires, now) : NULL;
     g_autofree char *authorization =
         authorization_expires >= 0 ? times_left(authorization_expires, now) : NULL;
+    g_autofree char *sent = sent_of(account);
     const char *cells[COLUMNS] = {
         [ACCOUNT] = name,      [ADDRESS] = g_strcmp0(name, address) == 0 ? NULL : address,
         [PROVIDER] = provider, [STATE] = state,
         [TOKEN] = token,       [AUTHORIZATION] = authorization,
+        [SENT] = sent,
     };
     table_add(table, cells);
     add_notes(table, account);
@@ -110,7 +131,8 @@ const Verb verb_accounts = {
         "TOKEN FOR is how long the access token in the cache is still good; the broker\n"
         "replaces it in time. AUTHORIZED FOR is how long until somebody has to sign in\n"
         "again, where the provider limits it (Google: 7 days while the project is in\n"
-        "\"Testing\").\n"
+        "\"Testing\"). SENT is how many messages went out through this broker in the last\n"
+        "24 hours, and how many may.\n"
         "\n"
         "  postkey accounts\n"
         "  postkey accounts --json | jq -r '.[] | select(.state != \"ready\") | .account'\n",
