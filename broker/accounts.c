@@ -116,18 +116,25 @@ gboolean accounts_remove(Accounts *accounts, const char *name, GError **error)
 
 /* ---- who is meant ---- */
 
+static gboolean fits(const AccountsFilter *filter, const Account *account)
+{
+    return account && (!filter || filter->fits(account, filter->data));
+}
+
 static Account *not_found(const char *name, GError **error)
 {
     error_set(error, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, NULL, NULL, "there is no account %s", name);
     return NULL;
 }
 
-static Account *find_by_address(const Accounts *accounts, const char *address, GError **error)
+static Account *find_by_address(const Accounts *accounts, const AccountsFilter *filter,
+                                const char *address, GError **error)
 {
     Account *found = NULL;
     for (guint i = 0; i < accounts->all->len; i++) {
         Account *account = g_ptr_array_index(accounts->all, i);
-        if (g_ascii_strcasecmp(account_info(account).address, address) != 0)
+        if (g_ascii_strcasecmp(account_info(account).address, address) != 0 ||
+            !fits(filter, account))
             continue;
         if (found) {
             error_set(error, POSTKEY_ERROR_ACCOUNT_AMBIGUOUS, NULL, NULL,
@@ -139,26 +146,45 @@ static Account *find_by_address(const Accounts *accounts, const char *address, G
     return found ? found : not_found(address, error);
 }
 
-static Account *find_default(const Accounts *accounts, GError **error)
+static Account *find_only(const Accounts *accounts, const AccountsFilter *filter, GError **error)
+{
+    Account *found = NULL;
+    for (guint i = 0; i < accounts->all->len; i++) {
+        Account *account = g_ptr_array_index(accounts->all, i);
+        if (!fits(filter, account))
+            continue;
+        if (found) {
+            error_set(error, POSTKEY_ERROR_ACCOUNT_AMBIGUOUS, NULL, NULL,
+                      "there are several accounts and none is named");
+            return NULL;
+        }
+        found = account;
+    }
+    return found ? found : not_found("at all", error);
+}
+
+static Account *find_default(const Accounts *accounts, const AccountsFilter *filter, GError **error)
 {
     const char *named = accounts->context->config->default_account;
-    if (named)
-        return accounts_find(accounts, named, error);
-    if (accounts->all->len == 0)
-        return not_found("at all", error);
-    if (accounts->all->len == 1)
-        return g_ptr_array_index(accounts->all, 0);
-    error_set(error, POSTKEY_ERROR_ACCOUNT_AMBIGUOUS, NULL, NULL,
-              "there are several accounts and none is named");
-    return NULL;
+    if (named && !filter)
+        return accounts_find_among(accounts, NULL, named, error);
+    g_autoptr(GError) not_theirs = NULL;
+    Account *account = named ? accounts_find_among(accounts, filter, named, &not_theirs) : NULL;
+    return account ? account : find_only(accounts, filter, error);
+}
+
+Account *accounts_find_among(const Accounts *accounts, const AccountsFilter *filter,
+                             const char *name, GError **error)
+{
+    if (!name)
+        return find_default(accounts, filter, error);
+    Account *account = accounts_named(accounts, name);
+    return fits(filter, account) ? account : find_by_address(accounts, filter, name, error);
 }
 
 Account *accounts_find(const Accounts *accounts, const char *name, GError **error)
 {
-    if (!name)
-        return find_default(accounts, error);
-    Account *account = accounts_named(accounts, name);
-    return account ? account : find_by_address(accounts, name, error);
+    return accounts_find_among(accounts, NULL, name, error);
 }
 
 static gboolean sender_fits(const ConfigAccount *section, const char *from)
@@ -172,19 +198,25 @@ static gboolean sender_fits(const ConfigAccount *section, const char *from)
     return FALSE;
 }
 
-Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GError **error)
+Account *accounts_find_for_sender_among(const Accounts *accounts, const AccountsFilter *filter,
+                                        const char *from, GError **error)
 {
     const GPtrArray *sections = accounts->context->config->accounts;
     for (guint i = 0; i < sections->len; i++) {
         const ConfigAccount *section = g_ptr_array_index(sections, i);
         Account *account =
             sender_fits(section, from) ? accounts_named(accounts, section->name) : NULL;
-        if (account)
+        if (fits(filter, account))
             return account;
     }
     g_autoptr(GError) no_address = NULL;
-    Account *account = find_by_address(accounts, from, &no_address);
-    return account ? account : find_default(accounts, error);
+    Account *account = find_by_address(accounts, filter, from, &no_address);
+    return account ? account : find_default(accounts, filter, error);
+}
+
+Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GError **error)
+{
+    return accounts_find_for_sender_among(accounts, NULL, from, error);
 }
 
 Account *accounts_nth(const Accounts *accounts, guint n)
@@ -194,6 +226,6 @@ Account *accounts_nth(const Accounts *accounts, guint n)
 
 char *accounts_name_for(const Accounts *accounts, const char *address)
 {
-    Account *account = find_by_address(accounts, address, NULL);
+    Account *account = find_by_address(accounts, NULL, address, NULL);
     return g_strdup(account ? account_info(account).name : address);
 }

@@ -19,6 +19,19 @@ Account *accounts_find(const Accounts *accounts, const char *name, GError **erro
  * is, else as accounts_find(NULL). Borrowed. */
 Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GError **error);
 
+/* Which accounts there are for somebody; NULL: all. For whom there are not all, a default account
+ * that is not among them is none. */
+typedef struct {
+    gboolean (*fits)(const Account *account, gconstpointer data);
+    gconstpointer data;
+} AccountsFilter;
+
+/* The same two among the accounts that fit: the others might as well not be there. */
+Account *accounts_find_among(const Accounts *accounts, const AccountsFilter *filter,
+                             const char *name, GError **error);
+Account *accounts_find_for_sender_among(const Accounts *accounts, const AccountsFilter *filter,
+                                        const char *from, GError **error);
+
 /* By number, for lists; NULL behind the last one. Borrowed. */
 Account *accounts_nth(const Accounts *accounts, guint n);
 

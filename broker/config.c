@@ -34,6 +34,7 @@ static Config *config_new(void)
 {
     Config *config = g_new0(Config, 1);
     config->keep_alive_s = 7 * DAY_S;
+    config->queue_user = g_strdup("_postkeyq");
     config->sender_lifetime_s = 5 * DAY_S;
     config->providers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_provider);
     config->accounts = g_ptr_array_new_with_free_func(free_account);
@@ -55,6 +56,7 @@ void config_free(Config *config)
     g_free(config->store);
     g_free(config->key_file);
     g_free(config->default_account);
+    g_free(config->queue_user);
     g_free(config->sender_root);
     g_free(config->sender_ehlo_name);
     g_free(config->notify_command);

@@ -27,6 +27,7 @@ typedef struct {
     char *key_file;        /* of the sealed files; NULL: not said */
     char *default_account; /* may be NULL */
     gint64 keep_alive_s;   /* 7 days unless set */
+    char *queue_user;      /* of the queue service; "_postkeyq" unless set */
     GHashTable *providers; /* name -> Provider, the sections laid over their presets */
     GPtrArray *accounts;   /* of ConfigAccount */
     char *sender_root;     /* may be NULL */

@@ -111,12 +111,20 @@ static gboolean is_sender(const char *text)
     return config_value_is_address(text);
 }
 
+/* As a word alone; a number would be taken for a uid by some and for a name by others. */
+static gboolean is_user(const char *text)
+{
+    return is_word(text) && !strpbrk(text, ":/") && !g_ascii_isdigit(*text) && *text != '-';
+}
+
 static gboolean is_peer(const char *text)
 {
     if (g_str_has_prefix(text, "uid:"))
         return g_ascii_string_to_unsigned(text + strlen("uid:"), 10, 0, G_MAXUINT32 - 1, NULL,
                                           NULL);
-    return g_str_has_prefix(text, "group:") && text[strlen("group:")] && is_word(text);
+    if (g_str_has_prefix(text, "group:"))
+        return text[strlen("group:")] && is_word(text);
+    return is_user(text);
 }
 
 static gboolean is_mechanism(const char *text)
@@ -243,7 +251,9 @@ static const struct {
     [CONFIG_DOMAINS] = {"write domains as example.com;example.org", .is_item = is_domain},
     [CONFIG_SENDERS] = {"write addresses as you@example.com;*@lists.example.com",
                         .is_item = is_sender},
-    [CONFIG_PEERS] = {"write uid:NUMBER or group:NAME, separated by ;", .is_item = is_peer},
+    [CONFIG_PEERS] = {"write uid:NUMBER, group:NAME or the name of a user, separated by ;",
+                      .is_item = is_peer},
+    [CONFIG_USER] = {"write the name of a user", .is_text = is_user, .never_empty = TRUE},
     [CONFIG_SERVERS] = {"write HOST:PORT tls (465) or HOST:PORT starttls (587), separated by ;",
                         .set_list = set_servers, .never_empty = TRUE},
     [CONFIG_MECHANISMS] = {"write XOAUTH2 or OAUTHBEARER, or both separated by ;",

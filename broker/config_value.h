@@ -22,7 +22,8 @@ typedef enum {
     CONFIG_SCOPES,                /* char **: separated by ; or blanks */
     CONFIG_DOMAINS,               /* char ** */
     CONFIG_SENDERS,               /* char **: addresses and *@example.com */
-    CONFIG_PEERS,                 /* char **: uid:NUMBER and group:NAME */
+    CONFIG_PEERS,                 /* char **: uid:NUMBER, group:NAME and names of users */
+    CONFIG_USER,                  /* char *: the name of a user; never empty */
     CONFIG_SERVERS,               /* GPtrArray * of ProviderServer; never empty */
     CONFIG_MECHANISMS,            /* char **: never empty */
 } ConfigValueKind;

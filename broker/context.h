@@ -6,6 +6,7 @@
 #include "exchanges.h"
 #include "http.h"
 #include "ledger.h"
+#include "policy.h"
 #include "state.h"
 #include "store_switch.h"
 #include "unsaved.h"
@@ -14,6 +15,8 @@ typedef struct {
     Config *config;           /* replaced by Reload */
     const char *config_path;  /* that it is read from */
     gboolean config_required; /* somebody named the path: it has to be there */
+    Policy *policy;           /* of config, replaced with it */
+    gboolean is_system;       /* the broker of the machine, not of a person */
     State *state;
     Store *store; /* the face of stores */
     StoreSwitch *stores;

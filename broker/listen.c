@@ -50,7 +50,7 @@ static gboolean set_io_error(GError **error, const char *what, const char *path)
 
 /* The caller holds the lock: whatever lies at the path is left over from a broker that was killed.
  */
-static gboolean bind_path(int fd, const char *path, GError **error)
+static gboolean bind_path(int fd, const char *path, mode_t mask, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat st;
@@ -65,7 +65,7 @@ static gboolean bind_path(int fd, const char *path, GError **error)
     }
     if (unlink(path) != 0 && errno != ENOENT)
         return set_io_error(error, "cannot remove the old socket", path);
-    mode_t before = umask(0177);
+    mode_t before = umask(mask);
     int rc = bind(fd, (const struct sockaddr *)&address, sizeof address);
     int bind_errno = errno;
     (void)umask(before);
@@ -75,11 +75,27 @@ static gboolean bind_path(int fd, const char *path, GError **error)
     return TRUE;
 }
 
-static gboolean open_own(const char *path, Listener *listener, GError **error)
+/* What is there already is left as it is: who made it knows who may pass. */
+static gboolean make_folder(const char *folder, gboolean for_everybody, GError **error)
+{
+    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return TRUE;
+    if (!for_everybody)
+        return paths_private_dir(folder, error);
+    mode_t before = umask(0022);
+    int rc = g_mkdir_with_parents(folder, 0755);
+    int mkdir_errno = errno;
+    (void)umask(before);
+    errno = mkdir_errno;
+    return rc == 0 || set_io_error(error, "cannot create the folder", folder);
+}
+
+static gboolean open_own(const char *path, gboolean for_everybody, Listener *listener,
+                         GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *lock_path = g_strconcat(path, ".lock", NULL);
-    if (!g_file_test(folder, G_FILE_TEST_IS_DIR) && !paths_private_dir(folder, error))
+    if (!make_folder(folder, for_everybody, error))
         return FALSE;
     gboolean busy;
     int lock_fd = fileio_lock(lock_path, FALSE, &busy, error);
@@ -89,7 +105,7 @@ static gboolean open_own(const char *path, Listener *listener, GError **error)
     if (lock_fd < 0)
         return FALSE;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || !bind_path(fd, path, error)) {
+    if (fd < 0 || !bind_path(fd, path, for_everybody ? 0111 : 0177, error)) {
         if (fd < 0)
             (void)set_io_error(error, "cannot make a socket for", path);
         else
@@ -101,9 +117,10 @@ static gboolean open_own(const char *path, Listener *listener, GError **error)
     return TRUE;
 }
 
-gboolean listen_open(const char *path, Listener *listener, GError **error)
+gboolean listen_open(const char *path, gboolean for_everybody, Listener *listener, GError **error)
 {
-    return listen_is_activated() ? take_passed(listener, error) : open_own(path, listener, error);
+    return listen_is_activated() ? take_passed(listener, error)
+                                 : open_own(path, for_everybody, listener, error);
 }
 
 void listen_close(Listener *listener)

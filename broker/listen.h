@@ -9,11 +9,12 @@ typedef struct {
     char *path;  /* to be removed in the end; NULL: systemd's socket */
 } Listener;
 
-/* The socket that systemd passed (LISTEN_FDS, sd_listen_fds(3)), else one at path, mode 0600 from
- * its first instant, under a lock, so that there is one broker for one path.
+/* The socket that systemd passed (LISTEN_FDS, sd_listen_fds(3)), else one at path, mode 0600 (for
+ * everybody: 0666) from its first instant, under a lock, so that there is one broker for one path.
+ * Its folder is made where it is missing: mode 0700 (0755).
  * POSTKEY_ERROR_UNAVAILABLE: another broker serves it. POSTKEY_ERROR_IO,
  * POSTKEY_ERROR_CONFIGURATION. */
-gboolean listen_open(const char *path, Listener *listener, GError **error);
+gboolean listen_open(const char *path, gboolean for_everybody, Listener *listener, GError **error);
 
 /* Removes the socket and gives the lock back; the descriptor of the socket has been closed by its
  * service. */

@@ -28,7 +28,9 @@
 typedef struct {
     char *socket;
     char *config;
+    char *state_dir;
     char *log_level;
+    gboolean is_system;
     int ready_fd; /* -1: nobody waits for us */
     gboolean version;
 } Options;
@@ -50,6 +52,10 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         {"socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Listen at PATH", "PATH"},
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration",
          "FILE"},
+        {"state-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->state_dir, "Keep the state here",
+         "FOLDER"},
+        {"system", 0, 0, G_OPTION_ARG_NONE, &options->is_system,
+         "Serve the users of this machine, as the configuration allows", NULL},
         {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
          "error, warning, notice, info or debug", "LEVEL"},
         {"ready-fd", 0, 0, G_OPTION_ARG_INT, &options->ready_fd,
@@ -70,7 +76,10 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         context,
         "Environment:\n"
         "  POSTKEY_SOCKET   where to listen (default: $XDG_RUNTIME_DIR/postkey/broker.sock)\n"
-        "  POSTKEY_CONFIG   the configuration (default: $XDG_CONFIG_HOME/postkey/postkey.conf)\n\n"
+        "  POSTKEY_CONFIG   the configuration (default: $XDG_CONFIG_HOME/postkey/postkey.conf)\n"
+        "With --system these are " PATHS_SYSTEM_SOCKET ", " PATHS_SYSTEM_CONFIG
+        " and " PATHS_SYSTEM_STATE ",\n"
+        "unless options name others; the environment is not asked.\n\n"
         "SIGHUP reads the configuration again; SIGTERM ends the broker as soon as no refresh "
         "token\n"
         "is on its way into the keyring.\n");
@@ -195,14 +204,31 @@ static gboolean lock_state(Broker *broker, const char *state_dir, GError **error
     return broker->state_lock_fd >= 0;
 }
 
+/* What an option names, else what the environment does; a service is not told by its environment.
+ */
+static const char *named_path(const Options *options, const char *option, const char *variable)
+{
+    return option || options->is_system ? option : g_getenv(variable);
+}
+
+static char *find_state_dir(const Options *options)
+{
+    if (options->state_dir)
+        return g_strdup(options->state_dir);
+    return options->is_system ? g_strdup(PATHS_SYSTEM_STATE) : paths_state_dir();
+}
+
 static gboolean broker_load(Broker *broker, const Options *options, GError **error)
 {
     Context *context = &broker->context;
-    const char *named = options->config ? options->config : g_getenv("POSTKEY_CONFIG");
-    g_autofree char *state_dir = paths_state_dir();
+    const char *named = named_path(options, options->config, "POSTKEY_CONFIG");
+    g_autofree char *state_dir = find_state_dir(options);
     g_autofree char *state_path = g_build_filename(state_dir, "state.json", NULL);
     g_autofree char *ledger_path = g_build_filename(state_dir, "ledger", NULL);
-    broker->config_path = named ? g_strdup(named) : paths_user_config();
+    broker->config_path = named                ? g_strdup(named)
+                          : options->is_system ? g_strdup(PATHS_SYSTEM_CONFIG)
+                                               : paths_user_config();
+    context->is_system = options->is_system;
     context->config_path = broker->config_path;
     context->config_required = named != NULL;
     if (!paths_private_dir(state_dir, error))
@@ -213,6 +239,7 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
         return FALSE;
     if (!(context->config = config_load(context->config_path, context->config_required, error)))
         return FALSE;
+    context->policy = methods_policy(context);
     if (!(context->state = state_load(state_path, error)))
         return FALSE;
     if (!(context->ledger = ledger_new(ledger_path, NULL, error)))
@@ -231,15 +258,17 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
 
 static gboolean broker_listen(Broker *broker, const Options *options, GError **error)
 {
-    const char *named = options->socket ? options->socket : g_getenv("POSTKEY_SOCKET");
+    const char *named = named_path(options, options->socket, "POSTKEY_SOCKET");
     g_autofree char *path = NULL;
+    if (!named && options->is_system)
+        named = PATHS_SYSTEM_SOCKET;
     if (!listen_is_activated()) {
         path = named ? g_strdup(named) : paths_user_socket(error);
         g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
         if (!path || (!named && !paths_private_dir(folder, error)))
             return FALSE;
     }
-    if (!listen_open(path, &broker->listener, error))
+    if (!listen_open(path, options->is_system, &broker->listener, error))
         return FALSE;
     note_socket(broker, path);
     broker->service = service_new(&broker->methods, broker->listener.fd);
@@ -277,6 +306,7 @@ static void broker_free(Broker *broker)
     g_clear_pointer(&context->discovered, g_hash_table_unref);
     g_clear_pointer(&context->authorizing, g_hash_table_unref);
     state_free(context->state);
+    policy_free(context->policy);
     config_free(context->config);
     g_free(broker->config_path);
     if (broker->state_lock_fd >= 0)
@@ -325,6 +355,7 @@ int main(int argc, char **argv)
     }
     g_free(options.socket);
     g_free(options.config);
+    g_free(options.state_dir);
     g_free(options.log_level);
     return rc;
 }

@@ -11,9 +11,13 @@
 /* The longest string in a call; a client file is the longest thing anybody sends. */
 #define STRING_MAX_LEN ((gsize)64 * 1024)
 
+/* To use is for whom an account is for, to manage for root and the broker's own user. */
+typedef enum { FOR_ALL, USE, MANAGE } Access;
+
 typedef struct {
     const char *name;
     void (*run)(Methods *methods, Call *call);
+    Access access;
     gboolean streams; /* has to be called with "more" */
     /* "name:type" or "name?type" for what may be left out; s string, i integer >= 0, a array of
      * strings */
@@ -21,30 +25,30 @@ typedef struct {
 } Method;
 
 static const Method methods_table[] = {
-    {"GetToken", method_get_token, FALSE, "account?s min_validity?i timeout?i"},
-    {"RejectToken", method_reject_token, FALSE, "account:s token:s detail?s"},
-    {"GetAccounts", method_get_accounts, FALSE, ""},
-    {"Authorize", method_authorize, TRUE,
+    {"GetToken", method_get_token, USE, FALSE, "account?s min_validity?i timeout?i"},
+    {"RejectToken", method_reject_token, USE, FALSE, "account:s token:s detail?s"},
+    {"GetAccounts", method_get_accounts, USE, FALSE, ""},
+    {"Authorize", method_authorize, MANAGE, TRUE,
      "address:s provider?s account?s login?s flow?s purposes?a port?i"},
-    {"CompleteAuthorization", method_complete_authorization, FALSE, "account:s redirect:s"},
-    {"Revoke", method_revoke, FALSE, "account:s"},
-    {"Forget", method_forget, FALSE, "account:s"},
-    {"Refresh", method_refresh, FALSE, "account:s"},
-    {"Unlock", method_unlock, FALSE, ""},
-    {"Reload", method_reload, FALSE, ""},
-    {"ImportClient", method_import_client, FALSE,
+    {"CompleteAuthorization", method_complete_authorization, MANAGE, FALSE, "account:s redirect:s"},
+    {"Revoke", method_revoke, MANAGE, FALSE, "account:s"},
+    {"Forget", method_forget, MANAGE, FALSE, "account:s"},
+    {"Refresh", method_refresh, MANAGE, FALSE, "account:s"},
+    {"Unlock", method_unlock, MANAGE, FALSE, ""},
+    {"Reload", method_reload, MANAGE, FALSE, ""},
+    {"ImportClient", method_import_client, MANAGE, FALSE,
      "provider:s document?s client_id?s client_secret?s"},
-    {"GetClients", method_get_clients, FALSE, ""},
-    {"RemoveClient", method_remove_client, FALSE, "provider:s"},
-    {"GetStore", method_get_store, FALSE, ""},
-    {"InitStore", method_init_store, FALSE, ""},
-    {"MoveStore", method_move_store, FALSE, "to:s"},
-    {"RekeyStore", method_rekey_store, FALSE, ""},
-    {"OpenSession", method_open_session, TRUE, "account?s from?s"},
-    {"CloseSession", method_close_session, FALSE, ""},
-    {"BeginMessage", method_begin_message, FALSE, "recipients:i size:i"},
-    {"EndMessage", method_end_message, FALSE, "outcome:s recipients:i detail?s"},
-    {"Monitor", method_monitor, TRUE, ""},
+    {"GetClients", method_get_clients, MANAGE, FALSE, ""},
+    {"RemoveClient", method_remove_client, MANAGE, FALSE, "provider:s"},
+    {"GetStore", method_get_store, MANAGE, FALSE, ""},
+    {"InitStore", method_init_store, MANAGE, FALSE, ""},
+    {"MoveStore", method_move_store, MANAGE, FALSE, "to:s"},
+    {"RekeyStore", method_rekey_store, MANAGE, FALSE, ""},
+    {"OpenSession", method_open_session, USE, TRUE, "account?s from?s on_behalf?i"},
+    {"CloseSession", method_close_session, USE, FALSE, ""},
+    {"BeginMessage", method_begin_message, USE, FALSE, "recipients:i size:i"},
+    {"EndMessage", method_end_message, USE, FALSE, "outcome:s recipients:i detail?s"},
+    {"Monitor", method_monitor, USE, TRUE, ""},
 };
 
 /* ---- org.varlink.service ---- */
@@ -103,8 +107,8 @@ static void get_interface_description(G_GNUC_UNUSED Methods *methods, Call *call
 }
 
 static const Method service_table[] = {
-    {"GetInfo", get_info, FALSE, ""},
-    {"GetInterfaceDescription", get_interface_description, FALSE, "interface:s"},
+    {"GetInfo", get_info, FOR_ALL, FALSE, ""},
+    {"GetInterfaceDescription", get_interface_description, FOR_ALL, FALSE, "interface:s"},
 };
 
 /* ---- parameters ---- */
@@ -169,6 +173,11 @@ static void run(Methods *methods, const Method *table, gsize len, const char *na
         fail_naming(call, SERVICE_INTERFACE ".MethodNotFound", "method", call_method(call));
         return;
     }
+    if (method->access == MANAGE && !policy_may_manage(methods->context->policy, call_peer(call))) {
+        log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
+        call_error(call, SERVICE_INTERFACE ".PermissionDenied", NULL);
+        return;
+    }
     g_autofree char *misfit = find_misfit(method, call_parameters(call));
     if (misfit)
         call_invalid_parameter(call, misfit);
@@ -192,7 +201,19 @@ void methods_dispatch(Methods *methods, Call *call)
 
 /* ---- what several methods need ---- */
 
-void methods_fail_account(Methods *methods, Call *call, const GError *error)
+static gboolean viewer_may_use(const Account *account, gconstpointer data)
+{
+    const MethodsViewer *viewer = data;
+    return policy_may_use(viewer->policy, viewer->peer, account_info(account).name, viewer->use);
+}
+
+AccountsFilter methods_filter(const MethodsViewer *viewer)
+{
+    return (AccountsFilter){.fits = viewer_may_use, .data = viewer};
+}
+
+void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *filter,
+                          const GError *error)
 {
     if (error->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS) {
         const char *name = call_string(call, "account");
@@ -201,9 +222,11 @@ void methods_fail_account(Methods *methods, Call *call, const GError *error)
         call_fail(call, error, subject);
         return;
     }
+    const Account *account;
     g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (guint i = 0; accounts_nth(methods->accounts, i); i++)
-        g_ptr_array_add(names, (gpointer)account_info(accounts_nth(methods->accounts, i)).name);
+    for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++)
+        if (!filter || filter->fits(account, filter->data))
+            g_ptr_array_add(names, (gpointer)account_info(account).name);
     g_ptr_array_add(names, NULL);
     cJSON *parameters = cJSON_CreateObject();
     json_add_strings(parameters, "accounts", (const char *const *)names->pdata);
@@ -231,6 +254,23 @@ Account *methods_find_account(Methods *methods, Call *call)
     g_autoptr(GError) error = NULL;
     Account *account = accounts_find(methods->accounts, call_string(call, "account"), &error);
     if (!account)
-        methods_fail_account(methods, call, error);
+        methods_fail_account(methods, call, NULL, error);
+    return account;
+}
+
+/* For managers the accounts are all there are, and the default one is what the configuration says.
+ */
+Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use)
+{
+    const Policy *policy = methods->context->policy;
+    if (policy_may_manage(policy, call_peer(call)))
+        return methods_find_account(methods, call);
+    g_autoptr(GError) error = NULL;
+    MethodsViewer viewer = {.policy = policy, .peer = call_peer(call), .use = use};
+    AccountsFilter filter = methods_filter(&viewer);
+    Account *account =
+        accounts_find_among(methods->accounts, &filter, call_string(call, "account"), &error);
+    if (!account)
+        methods_fail_account(methods, call, &filter, error);
     return account;
 }

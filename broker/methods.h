@@ -13,6 +13,9 @@ typedef struct {
  * it. Also the whole of org.varlink.service. */
 void methods_dispatch(Methods *methods, Call *call);
 
+/* The policy of the context's configuration, by the names of this system. Returns owned. */
+Policy *methods_policy(const Context *context);
+
 /* Reads the configuration again; what was read before stays when it is faulty. */
 gboolean methods_reload(Methods *methods, GError **error);
 
@@ -46,13 +49,29 @@ void method_monitor(Methods *methods, Call *call);
 void method_unlock(Methods *methods, Call *call);
 void method_reload(Methods *methods, Call *call);
 
-/* The account that the parameter "account" names; NULL when the call was answered with an error. */
+/* The account that the parameter "account" names; NULL when the call was answered with an error.
+ * For methods that manage. */
 Account *methods_find_account(Methods *methods, Call *call);
+
+/* The same among the accounts that the peer may use in this way. */
+Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use);
+
+/* Whom a filter is for, while it is used. */
+typedef struct {
+    const Policy *policy;
+    const CallPeer *peer;
+    PolicyUse use;
+} MethodsViewer;
+
+/* The accounts that the viewer (borrowed) may use. */
+AccountsFilter methods_filter(const MethodsViewer *viewer);
 
 /* call_fail() for what may be POSTKEY_ERROR_CLIENT_NOT_FOUND, which names the provider and its
  * setup page. */
 void methods_fail_provider(Methods *methods, Call *call, const GError *error, const char *account,
                            const char *provider);
 
-/* Answers with AccountNotFound or AccountAmbiguous, whichever error says. */
-void methods_fail_account(Methods *methods, Call *call, const GError *error);
+/* Answers with AccountNotFound, of what was asked for, or AccountAmbiguous, of the accounts that
+ * fit the filter, whichever error says. */
+void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *filter,
+                          const GError *error);

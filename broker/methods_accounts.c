@@ -51,8 +51,13 @@ void method_get_accounts(Methods *methods, Call *call)
 {
     cJSON *reply = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(reply, "accounts");
-    for (guint i = 0; accounts_nth(methods->accounts, i); i++)
-        cJSON_AddItemToArray(list, describe(methods, accounts_nth(methods->accounts, i)));
+    const Account *account;
+    MethodsViewer viewer = {
+        .policy = methods->context->policy, .peer = call_peer(call), .use = POLICY_SEND};
+    AccountsFilter filter = methods_filter(&viewer);
+    for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++)
+        if (filter.fits(account, filter.data))
+            cJSON_AddItemToArray(list, describe(methods, account));
     call_reply(call, reply);
 }
 

@@ -3,10 +3,12 @@
 #include "errors.h"
 #include "log.h"
 #include "store_choice.h"
+#include "users.h"
 
 /* ---- Monitor ---- */
 
 typedef struct {
+    const Context *context;
     Call *call;
     EventsWatch *watch;
 } Monitor;
@@ -14,6 +16,9 @@ typedef struct {
 static void event_seen(const Event *event, gpointer data)
 {
     Monitor *monitor = data;
+    if (!policy_may_use(monitor->context->policy, call_peer(monitor->call), event->account,
+                        POLICY_SEND))
+        return;
     cJSON *reply = cJSON_CreateObject();
     json_add_string(reply, "event", events_name(event->kind));
     json_add_string(reply, "account", event->account);
@@ -32,6 +37,7 @@ static void monitor_hung_up(gpointer data)
 void method_monitor(Methods *methods, Call *call)
 {
     Monitor *monitor = g_new0(Monitor, 1);
+    monitor->context = methods->context;
     monitor->call = call;
     monitor->watch = events_watch(methods->context->events, event_seen, monitor);
     call_on_hangup(call, monitor_hung_up, monitor);
@@ -72,6 +78,12 @@ void method_unlock(Methods *methods, Call *call)
 
 /* ---- Reload ---- */
 
+Policy *methods_policy(const Context *context)
+{
+    static const PolicyNames names = {.user = users_uid, .group = users_gid};
+    return policy_new(context->config, context->is_system, &names);
+}
+
 gboolean methods_reload(Methods *methods, GError **error)
 {
     Context *context = methods->context;
@@ -80,6 +92,8 @@ gboolean methods_reload(Methods *methods, GError **error)
         return FALSE;
     config_free(context->config);
     context->config = g_steal_pointer(&config);
+    policy_free(context->policy);
+    context->policy = methods_policy(context);
     g_hash_table_remove_all(context->discovered);
     accounts_reload(methods->accounts);
     accounts_retry_now(methods->accounts);

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "fileio.h"
+#include "users.h"
 
 #include <string.h>
 
@@ -158,13 +159,42 @@ static void begin_session(Methods *methods, Call *call, Account *account, cJSON 
                                credential_arrived, session);
 }
 
-static Account *find_account(Methods *methods, Call *call, GError **error)
+/* Among the accounts of whom the session is for; NULL when the call was answered with an error. */
+static Account *find_account_of(Methods *methods, Call *call, const CallPeer *who)
 {
+    const Policy *policy = methods->context->policy;
     const char *name = call_string(call, "account");
     const char *from = call_string(call, "from");
-    if (!name && from)
-        return accounts_find_for_sender(methods->accounts, from, error);
-    return accounts_find(methods->accounts, name, error);
+    g_autoptr(GError) error = NULL;
+    MethodsViewer viewer = {.policy = policy, .peer = who, .use = POLICY_SEND};
+    AccountsFilter those = methods_filter(&viewer);
+    const AccountsFilter *filter = policy_may_manage(policy, who) ? NULL : &those;
+    Account *account = !name && from
+                           ? accounts_find_for_sender_among(methods->accounts, filter, from, &error)
+                           : accounts_find_among(methods->accounts, filter, name, &error);
+    if (!account)
+        methods_fail_account(methods, call, filter, error);
+    return account;
+}
+
+static Account *find_account(Methods *methods, Call *call)
+{
+    CallPeer *caller = call_peer(call);
+    gint64 uid = call_int(call, "on_behalf", caller->uid);
+    if (uid == caller->uid)
+        return find_account_of(methods, call, caller);
+    if (uid >= POLICY_NOBODY) {
+        call_invalid_parameter(call, "on_behalf");
+        return NULL;
+    }
+    if (!policy_may_speak_for_others(methods->context->policy, caller)) {
+        call_error(call, "org.varlink.service.PermissionDenied", NULL);
+        return NULL;
+    }
+    CallPeer other = {.uid = (uid_t)uid};
+    g_autofree gid_t *groups = users_groups(other.uid, &other.groups_len);
+    other.groups = groups;
+    return find_account_of(methods, call, &other);
 }
 
 static Limits limits_for(const Methods *methods, const Account *account)
@@ -218,11 +248,9 @@ void method_open_session(Methods *methods, Call *call)
         call_error(call, "org.postkey.Broker.SessionOpen", NULL);
         return;
     }
-    Account *account = find_account(methods, call, &error);
-    if (!account) {
-        methods_fail_account(methods, call, error);
+    Account *account = find_account(methods, call);
+    if (!account)
         return;
-    }
     const char *provider_name = account_info(account).provider;
     g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
     if (!provider)

@@ -80,7 +80,7 @@ static Wait *wait_start(Methods *methods, Call *call, Account *account, gint64 m
 
 void method_get_token(Methods *methods, Call *call)
 {
-    Account *account = methods_find_account(methods, call);
+    Account *account = methods_find_usable(methods, call, POLICY_TOKENS);
     if (!account)
         return;
     gint64 min_validity_s = call_int(call, "min_validity", ACCOUNT_MIN_VALIDITY_DEFAULT);
@@ -106,9 +106,17 @@ void method_refresh(Methods *methods, Call *call)
     wait->reply = reply_refreshed;
 }
 
+/* Who holds a token has shown that it may send; the queue service holds those of others. */
+static Account *find_rejecting(Methods *methods, Call *call)
+{
+    if (policy_may_speak_for_others(methods->context->policy, call_peer(call)))
+        return methods_find_account(methods, call);
+    return methods_find_usable(methods, call, POLICY_SEND);
+}
+
 void method_reject_token(Methods *methods, Call *call)
 {
-    Account *account = methods_find_account(methods, call);
+    Account *account = find_rejecting(methods, call);
     if (!account)
         return;
     g_autoptr(Secret) token = secret_new(call_string(call, "token"), -1);

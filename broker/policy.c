@@ -1,8 +1,138 @@
 #include "policy.h"
 
+#include "log.h"
+
+#include <string.h>
 #include <unistd.h>
 
-gboolean policy_may_connect(uid_t uid)
+typedef struct {
+    GArray *uids; /* of uid_t */
+    GArray *gids; /* of gid_t */
+} Members;
+
+/* Of one account. */
+typedef struct {
+    Members tokens, send;
+} Rules;
+
+struct Policy {
+    gboolean is_system;
+    uid_t queue_uid;
+    GHashTable *accounts; /* name -> Rules */
+};
+
+/* ---- from the configuration ---- */
+
+static void add_member(Members *members, const char *member, const char *account,
+                       const PolicyNames *names)
+{
+    uid_t uid;
+    gid_t gid;
+    if (g_str_has_prefix(member, "uid:")) {
+        uid = (uid_t)g_ascii_strtoull(member + strlen("uid:"), NULL, 10);
+        g_array_append_val(members->uids, uid);
+    } else if (g_str_has_prefix(member, "group:")) {
+        if (names->group(member + strlen("group:"), &gid))
+            g_array_append_val(members->gids, gid);
+        else
+            log_warning("%s: there is no %s; it allows nobody until a reload finds it", account,
+                        member);
+    } else if (names->user(member, &uid)) {
+        g_array_append_val(members->uids, uid);
+    } else {
+        log_warning("%s: there is no user %s; it allows nobody until a reload finds it", account,
+                    member);
+    }
+}
+
+static void read_members(Members *members, char **list, const char *account,
+                         const PolicyNames *names)
+{
+    members->uids = g_array_new(FALSE, FALSE, sizeof(uid_t));
+    members->gids = g_array_new(FALSE, FALSE, sizeof(gid_t));
+    for (char **member = list; member && *member; member++)
+        add_member(members, *member, account, names);
+}
+
+static void clear_members(Members *members)
+{
+    g_array_unref(members->uids);
+    g_array_unref(members->gids);
+}
+
+static void rules_free(gpointer data)
+{
+    Rules *rules = data;
+    clear_members(&rules->tokens);
+    clear_members(&rules->send);
+    g_free(rules);
+}
+
+Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *names)
+{
+    Policy *policy = g_new0(Policy, 1);
+    policy->is_system = is_system;
+    policy->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, rules_free);
+    if (!is_system || !names->user(config->queue_user, &policy->queue_uid))
+        policy->queue_uid = POLICY_NOBODY;
+    for (guint i = 0; is_system && i < config->accounts->len; i++) {
+        const ConfigAccount *section = g_ptr_array_index(config->accounts, i);
+        Rules *rules = g_new0(Rules, 1);
+        read_members(&rules->tokens, section->tokens, section->name, names);
+        read_members(&rules->send, section->send, section->name, names);
+        g_hash_table_insert(policy->accounts, g_strdup(section->name), rules);
+    }
+    return policy;
+}
+
+void policy_free(Policy *policy)
+{
+    if (!policy)
+        return;
+    g_hash_table_unref(policy->accounts);
+    g_free(policy);
+}
+
+/* ---- questions ---- */
+
+static gboolean is_manager(uid_t uid)
 {
     return uid == 0 || uid == geteuid();
+}
+
+gboolean policy_may_connect(const Policy *policy, uid_t uid)
+{
+    return policy->is_system || is_manager(uid);
+}
+
+gboolean policy_may_manage(G_GNUC_UNUSED const Policy *policy, const CallPeer *peer)
+{
+    return is_manager(peer->uid);
+}
+
+static gboolean is_member(const Members *members, const CallPeer *peer)
+{
+    for (guint i = 0; i < members->uids->len; i++)
+        if (g_array_index(members->uids, uid_t, i) == peer->uid)
+            return TRUE;
+    for (guint i = 0; i < members->gids->len; i++)
+        for (guint j = 0; j < peer->groups_len; j++)
+            if (g_array_index(members->gids, gid_t, i) == peer->groups[j])
+                return TRUE;
+    return FALSE;
+}
+
+gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *account,
+                        PolicyUse use)
+{
+    if (is_manager(peer->uid))
+        return TRUE;
+    const Rules *rules = g_hash_table_lookup(policy->accounts, account);
+    return rules && (is_member(&rules->tokens, peer) ||
+                     (use == POLICY_SEND && is_member(&rules->send, peer)));
+}
+
+gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer)
+{
+    return peer->uid == 0 || (policy->queue_uid != POLICY_NOBODY && peer->uid == policy->queue_uid);
 }

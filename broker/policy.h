@@ -1,11 +1,42 @@
-/* Which peer may do what.
+/* Which peer may do what. Pure: who has which name is asked through PolicyNames.
  *
- * The person's own broker serves its own user and root, and both may do everything.
+ * To manage is for root and the broker's own user. To use an account is for them too, and on a
+ * system broker for those that the account's section names: tokens= may get tokens and send,
+ * send= may only send. An account that a peer may not use does not exist for it.
  */
 #pragma once
 
-#include <glib.h>
-#include <sys/types.h>
+#include "call.h"
+#include "config.h"
+
+typedef struct Policy Policy;
+
+/* Where names are looked up. Each returns FALSE for a name that is not known. */
+typedef struct {
+    gboolean (*user)(const char *name, uid_t *uid);
+    gboolean (*group)(const char *name, gid_t *gid);
+} PolicyNames;
+
+typedef enum { POLICY_SEND, POLICY_TOKENS } PolicyUse;
+
+/* The uid that no peer has. */
+#define POLICY_NOBODY ((uid_t)-1)
+
+/* Of a configuration: the rules are copied, names are looked up now. One that is not known allows
+ * nobody, and is logged. is_system: other users may connect. Returns owned. */
+Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *names);
+void policy_free(Policy *policy);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_free)
 
 /* Looked at when a connection is accepted, before a byte of it is read. */
-gboolean policy_may_connect(uid_t uid);
+gboolean policy_may_connect(const Policy *policy, uid_t uid);
+
+gboolean policy_may_manage(const Policy *policy, const CallPeer *peer);
+
+/* Whether the peer may use the account of that name, for sending or for tokens too. */
+gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *account,
+                        PolicyUse use);
+
+/* Whether the peer is believed when it says on whose behalf it calls: root and the queue service.
+ */
+gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer);

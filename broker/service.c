@@ -5,6 +5,7 @@
 #include "policy.h"
 #include "secret.h"
 #include "timer.h"
+#include "users.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -32,6 +33,7 @@ typedef struct {
     int fd;
     GList link; /* in service->peers */
     CallPeer face;
+    gid_t *groups;
     VarlinkBuffer *received;
     Call *call;     /* under way */
     GQueue answers; /* of char *, the first one sent up to sent_len */
@@ -64,6 +66,7 @@ static void peer_close(Peer *peer)
     if (peer->face.session)
         peer->face.session_ended(peer->face.session);
     varlink_buffer_free(peer->received);
+    g_free(peer->groups);
     g_queue_clear_full(&peer->answers, (GDestroyNotify)secret_wipe_string);
     g_free(peer);
 }
@@ -317,7 +320,20 @@ static void turn_away(int fd, uid_t uid, const char *error_name)
     (void)close(fd);
 }
 
-static void admit(Service *service, int fd, uid_t uid)
+/* Others on a system broker must not take all places; root and its own user may. */
+static gboolean has_enough(const Service *service, uid_t uid)
+{
+    guint count = 0;
+    const CallPeer peer = {.uid = uid};
+    if (policy_may_manage(service->methods->context->policy, &peer))
+        return FALSE;
+    for (const GList *link = service->peers.head; link; link = link->next)
+        if (((const Peer *)link->data)->face.uid == uid)
+            count++;
+    return count >= SERVICE_PEERS_OF_UID_MAX;
+}
+
+static void admit(Service *service, int fd, uid_t uid, gid_t gid)
 {
     Peer *peer = g_new0(Peer, 1);
     *peer = (Peer){.service = service,
@@ -326,6 +342,9 @@ static void admit(Service *service, int fd, uid_t uid)
                    .deadline_us = G_MAXINT64,
                    .watched = EPOLLIN};
     peer->link.data = peer;
+    if (!policy_may_manage(service->methods->context->policy, &peer->face))
+        peer->groups = users_groups_of_peer(fd, gid, &peer->face.groups_len);
+    peer->face.groups = peer->groups;
     peer->received = varlink_buffer_new();
     g_queue_init(&peer->answers);
     g_queue_push_tail_link(&service->peers, &peer->link);
@@ -356,12 +375,12 @@ static gboolean accept_one(Service *service)
         return TRUE;
     }
     gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
-    if (!policy_may_connect(credentials.uid))
+    if (!policy_may_connect(service->methods->context->policy, credentials.uid))
         turn_away(fd, credentials.uid, "org.varlink.service.PermissionDenied");
-    else if (full && !make_room(service))
+    else if (has_enough(service, credentials.uid) || (full && !make_room(service)))
         turn_away(fd, credentials.uid, "org.postkey.Broker.Unavailable");
     else
-        admit(service, fd, credentials.uid);
+        admit(service, fd, credentials.uid, credentials.gid);
     return TRUE;
 }
 

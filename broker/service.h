@@ -13,6 +13,8 @@ typedef struct Service Service;
 
 /* Peers at once; beyond that the one that has been silent longest has to go. */
 #define SERVICE_PEERS_MAX 4096
+/* And of one user who is neither root nor the broker's own. */
+#define SERVICE_PEERS_OF_UID_MAX 256
 /* Bytes of answers that may wait for one peer. */
 #define SERVICE_OUTPUT_MAX ((gsize)1024 * 1024)
 /* How long a half-sent message, an answer nobody takes, a peer that never called, and one that has

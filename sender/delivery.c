@@ -200,6 +200,24 @@ static gboolean authenticate(Delivery *delivery, GError **error)
     return FALSE;
 }
 
+/* For a credential anew: who may only send may not ask for a token alone. The route is the old one.
+ */
+static gboolean reopen_session(Delivery *delivery, GError **error)
+{
+    g_autoptr(cJSON) closed =
+        broker_client_call(delivery->broker, "CloseSession", NULL, BROKER_CLIENT_QUICK_MS, error);
+    if (!closed)
+        return FALSE;
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, "account", delivery->route->account);
+    if (!broker_client_send(delivery->broker, "OpenSession", parameters, BROKER_CLIENT_QUICK_MS,
+                            error))
+        return FALSE;
+    g_clear_pointer(&delivery->token, secret_free);
+    delivery->credential_pending = TRUE;
+    return await_credential(delivery, error);
+}
+
 /* Tells the broker that its token was refused, and asks for one. *renewed: it is another one. */
 static gboolean renew_token(Delivery *delivery, const char *detail, gboolean *renewed,
                             GError **error)
@@ -214,15 +232,8 @@ static gboolean renew_token(Delivery *delivery, const char *detail, gboolean *re
     if (!reply)
         return FALSE;
     json_wipe(reply);
-    parameters = cJSON_CreateObject();
-    json_add_string(parameters, "account", delivery->route->account);
-    reply = broker_client_call(delivery->broker, "GetToken", parameters, CREDENTIAL_MS, error);
-    if (!reply)
+    if (!reopen_session(delivery, error))
         return FALSE;
-    gboolean taken = take_credential(delivery, reply);
-    json_wipe(reply);
-    if (!taken)
-        return refuse_credential(error);
     *renewed = !secret_equal(refused, delivery->token);
     return TRUE;
 }

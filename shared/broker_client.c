@@ -2,6 +2,7 @@
 
 #include "broker_start.h"
 #include "errors.h"
+#include "fileio.h"
 #include "secret.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define INTERFACE "org.postkey.Broker."
+#define STATE_FILE_MAX ((gsize)16 * 1024 * 1024)
 
 struct BrokerClient {
     int fd;
@@ -63,6 +65,14 @@ static gboolean person_has_accounts(void)
 {
     g_autofree char *state = paths_state_dir();
     g_autofree char *file = g_build_filename(state, "state.json", NULL);
+    gsize len;
+    g_autofree char *text = fileio_read(file, STATE_FILE_MAX, &len, NULL, NULL);
+    const cJSON *accounts = NULL;
+    g_autoptr(cJSON) document = text ? json_parse_object(text, len, NULL) : NULL;
+    if (document && json_array(document, "accounts", &accounts) == JSON_FOUND)
+        return cJSON_GetArraySize(accounts) > 0;
+    /* What is there and cannot be read may hold some: the person's own broker tells. A home of
+     * somebody else (sudo keeps $HOME) holds none of this caller's. */
     return g_file_test(file, G_FILE_TEST_EXISTS);
 }
 
@@ -310,7 +320,7 @@ static const RemoteError remote_errors[] = {
     {INTERFACE "Throttled", POSTKEY_ERROR_THROTTLED, "%s has to wait"},
     {INTERFACE "Cancelled", POSTKEY_ERROR_CANCELLED, "cancelled"},
     {"org.varlink.service.PermissionDenied", POSTKEY_ERROR_PERMISSION,
-     "the broker does not serve this user"},
+     "the broker does not let this user do that"},
     {"org.varlink.service.InvalidParameter", POSTKEY_ERROR_USAGE,
      "the broker refuses the value of %s"},
 };
@@ -357,7 +367,7 @@ static const char *standard_remedy(PostkeyErrorCode code)
     case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
         return "name one of them, or set default_account in postkey.conf";
     case POSTKEY_ERROR_PERMISSION:
-        return "run this as the user whose broker it is";
+        return "run this as root, or as the user whose broker it is";
     default:
         return NULL;
     }

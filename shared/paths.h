@@ -7,6 +7,8 @@
 #include <glib.h>
 
 #define PATHS_SYSTEM_SOCKET "/run/postkey/broker.sock"
+#define PATHS_SYSTEM_CONFIG "/etc/postkey/postkey.conf"
+#define PATHS_SYSTEM_STATE "/var/lib/postkey"
 
 /* Whose broker is meant. */
 typedef enum { PATHS_ANY, PATHS_USER, PATHS_SYSTEM } PathsScope;
