@@ -15,6 +15,7 @@
 #define EARLY_JITTER_PERCENT 5
 #define BACKOFF_FIRST_S 1
 #define BACKOFF_MAX_S 60
+#define KEEP_ALIVE_RETRY_S 3600
 
 struct AccountWaiter {
     Account *account;
@@ -41,8 +42,10 @@ struct Account {
     gboolean used;           /* asked for since the last refresh */
 
     AccountRefresh *refresh; /* in flight */
-    GQueue waiters;          /* of AccountWaiter */
-    Timer *next;             /* an early refresh, or another try */
+    gint64 refresh_began_us;
+    GQueue waiters;    /* of AccountWaiter */
+    Timer *next;       /* an early refresh, or another try */
+    Timer *keep_alive; /* a refresh of an account that nobody asks for */
     guint failures;
     gint64 asked_to_wait_until_us; /* Retry-After; 0: not asked */
     gint64 retry_at_us;            /* not before, after a failure; 0: any time */
@@ -139,10 +142,13 @@ void account_drop_token(Account *account)
         set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
 }
 
+static void plan_keep_alive(Account *account, gboolean failed);
+
 void account_retry_now(Account *account)
 {
     account->failures = 0;
     account->retry_at_us = account->asked_to_wait_until_us;
+    plan_keep_alive(account, FALSE); /* the configuration may have changed it */
 }
 
 void account_reject_token(Account *account, const Secret *token, const char *detail)
@@ -251,6 +257,36 @@ static void schedule(Account *account, gint64 at_us)
     account->next = timer_start(at_us, next_is_due, account);
 }
 
+/* ---- idle accounts ---- */
+
+static void keep_alive_is_due(gpointer data)
+{
+    Account *account = data;
+    account->keep_alive = NULL;
+    if (!account->refresh && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
+        start_refresh(account);
+}
+
+/* Providers end a grant that is not used for months: who never sends has to hear of it before he
+ * needs it. The last time is stored, so it is the wall clock's; one that was set wrong costs one
+ * refresh, or waits once more as long. */
+static void plan_keep_alive(Account *account, gboolean failed)
+{
+    const StateAccount *record = record_of(account);
+    gint64 period_s = account->context->config->keep_alive_s;
+    g_clear_pointer(&account->keep_alive, timer_cancel);
+    if (!record || account->state == ACCOUNT_AUTHORIZATION_REQUIRED)
+        return;
+    gint64 last_s = MAX(record->refreshed_at, record->authorized_at);
+    gint64 wait_s = CLAMP(last_s + period_s - g_get_real_time() / G_USEC_PER_SEC, 0, period_s);
+    if (failed)
+        wait_s = MIN(KEEP_ALIVE_RETRY_S, period_s);
+    /* Up to a tenth later: many accounts do not come at once when the machine starts. */
+    gint64 spread_ms = MIN(period_s, KEEP_ALIVE_RETRY_S) * 100;
+    gint64 wait_us = wait_s * G_USEC_PER_SEC + g_random_int_range(0, (gint32)spread_ms) * 1000;
+    account->keep_alive = timer_start_in(wait_us, keep_alive_is_due, account);
+}
+
 static void publish(Account *account, const OauthTokenReply *reply)
 {
     gint64 now_us = timer_now_us();
@@ -266,6 +302,7 @@ static void publish(Account *account, const OauthTokenReply *reply)
     account->used = FALSE;
     set_state(account, ACCOUNT_READY, NULL, NULL);
     schedule(account, now_us + life_s * G_USEC_PER_SEC / 100 * percent);
+    plan_keep_alive(account, FALSE);
 }
 
 static void back_off(Account *account, gint64 retry_after_s)
@@ -312,14 +349,41 @@ static void note_failure(Account *account, const GError *error)
     events_emit(account->context->events, &event);
 }
 
+static MetricsOutcome outcome_of(const GError *error)
+{
+    if (!error)
+        return METRICS_REFRESHED;
+    switch (error->domain == POSTKEY_ERROR ? error->code : POSTKEY_ERROR_IO) {
+    case POSTKEY_ERROR_AUTHORIZATION:
+        return METRICS_AUTHORIZATION_LOST;
+    case POSTKEY_ERROR_CONFIGURATION:
+    case POSTKEY_ERROR_CLIENT_NOT_FOUND:
+        return METRICS_MISCONFIGURED;
+    case POSTKEY_ERROR_KEYRING_LOCKED:
+    case POSTKEY_ERROR_KEYRING_UNAVAILABLE:
+        return METRICS_KEYRING;
+    default:
+        return METRICS_UNAVAILABLE;
+    }
+}
+
+static void count_refresh(const Account *account, const GError *error)
+{
+    MetricsAccount *counters = metrics_account(account->context->metrics, account->name);
+    counters->refreshes[outcome_of(error)]++;
+    counters->refresh_us[outcome_of(error)] += timer_now_us() - account->refresh_began_us;
+}
+
 static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer data)
 {
     Account *account = data;
+    count_refresh(account, error);
     account->refresh = NULL;
     if (error) {
         /* While the old token lives we go on trying by ourselves; a dead one is asked for again. */
         account->used = token_left_s(account) > 0;
         note_failure(account, error);
+        plan_keep_alive(account, TRUE);
     } else {
         publish(account, reply);
         Event event = {.kind = EVENT_REFRESHED,
@@ -337,6 +401,7 @@ static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer d
 static void start_refresh(Account *account)
 {
     timer_cancel(g_steal_pointer(&account->next));
+    account->refresh_began_us = timer_now_us();
     account->refresh = account_refresh_start(account->context, account->name, account->provider,
                                              refresh_done, account);
 }
@@ -431,6 +496,7 @@ Account *account_new(Context *context, const AccountIdentity *identity)
         set_authorization_required(account, "nobody has authorized it yet");
     else if (record->lost_reason)
         set_authorization_required(account, record->lost_reason);
+    plan_keep_alive(account, FALSE);
     return account;
 }
 
@@ -446,6 +512,7 @@ void account_free(Account *account)
         answer(account->waiters.head->data, NULL, gone);
     account_refresh_abandon(account->refresh);
     timer_cancel(account->next);
+    timer_cancel(account->keep_alive);
     g_free(account->name);
     g_free(account->address);
     g_free(account->login);

@@ -103,12 +103,14 @@ static void mark_ended(AccountRefresh *refresh)
     gboolean granted = refresh->reply.verdict == OAUTH_GRANTED;
     /* What is only in memory would be lost with us: the mark stays until the store has it. */
     gboolean unsaved = unsaved_peek(refresh->context->unsaved, refresh->account_name) != NULL;
-    gboolean changed = record->refreshing != unsaved || (granted && record->lost_reason);
+    gboolean changed = record->refreshing != unsaved || granted;
     record->refreshing = unsaved;
     if (granted && record->rotation != STATE_ROTATION_ALWAYS)
         record->rotation = rotation;
-    if (granted)
+    if (granted) {
+        record->refreshed_at = g_get_real_time() / G_USEC_PER_SEC;
         g_clear_pointer(&record->lost_reason, g_free);
+    }
     if (granted && refresh->reply.scopes) {
         g_strfreev(record->scopes);
         record->scopes = g_strdupv(refresh->reply.scopes);

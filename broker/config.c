@@ -59,7 +59,7 @@ void config_free(Config *config)
     g_free(config->queue_user);
     g_free(config->sender_root);
     g_free(config->sender_ehlo_name);
-    g_free(config->notify_command);
+    g_strfreev(config->notify_command);
     g_free(config->notify_account);
     g_hash_table_unref(config->providers);
     g_ptr_array_unref(config->accounts);

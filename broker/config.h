@@ -33,7 +33,7 @@ typedef struct {
     char *sender_root;     /* may be NULL */
     char *sender_ehlo_name;
     gint64 sender_lifetime_s; /* 5 days unless set */
-    char *notify_command;
+    char **notify_command;    /* a program and its arguments; may be NULL */
     char *notify_account;
 } Config;
 

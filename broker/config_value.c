@@ -53,11 +53,6 @@ static gboolean is_path(const char *text)
     return g_path_is_absolute(text) && is_line(text);
 }
 
-static gboolean is_command(const char *text)
-{
-    return is_line(text) && g_shell_parse_argv(text, NULL, NULL, NULL);
-}
-
 static gboolean is_loopback(const char *text)
 {
     return strcmp(text, "127.0.0.1") == 0 || strcmp(text, "localhost") == 0;
@@ -191,6 +186,18 @@ static gboolean set_secret(const char *text, gpointer target)
     return TRUE;
 }
 
+/* Split once, here: no shell ever sees it. */
+static gboolean set_command(const char *text, gpointer target)
+{
+    char **argv = NULL;
+    if (*text && !(is_line(text) && g_shell_parse_argv(text, NULL, &argv, NULL)))
+        return FALSE;
+    char ***old = target;
+    g_strfreev(*old);
+    *old = argv;
+    return TRUE;
+}
+
 static void free_server(gpointer server)
 {
     provider_server_free(server);
@@ -229,7 +236,7 @@ static const struct {
     [CONFIG_HOST_NAME] = {"write a host name as mail.example.com", .is_text = is_host_name},
     [CONFIG_PATH] = {"write a path from the root, as /etc/ssl/ca.pem", .is_text = is_path},
     [CONFIG_COMMAND] = {"write a program and its arguments, quoted as for a shell",
-                        .is_text = is_command},
+                        .set = set_command},
     [CONFIG_HTTPS_URI] = {"write an https:// address without user, password and #",
                           .is_text = provider_uri_is_https},
     [CONFIG_PARAMETERS] = {"write NAME=VALUE&NAME=VALUE, percent-encoded; client_id, redirect_uri, "

@@ -10,7 +10,7 @@ typedef enum {
     CONFIG_ADDRESS,               /* char *: you@example.com */
     CONFIG_HOST_NAME,             /* char * */
     CONFIG_PATH,                  /* char *: absolute */
-    CONFIG_COMMAND,               /* char *: as a shell splits it */
+    CONFIG_COMMAND,               /* char **: split as a shell does */
     CONFIG_HTTPS_URI,             /* char * */
     CONFIG_PARAMETERS,            /* char *: form-encoded, none that oauth sets itself */
     CONFIG_LOOPBACK,              /* char *: 127.0.0.1 or localhost; never empty */

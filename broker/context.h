@@ -6,6 +6,7 @@
 #include "exchanges.h"
 #include "http.h"
 #include "ledger.h"
+#include "metrics.h"
 #include "policy.h"
 #include "state.h"
 #include "store_switch.h"
@@ -25,6 +26,7 @@ typedef struct {
     Events *events;
     Exchanges *exchanges;
     Ledger *ledger;
+    Metrics *metrics;
     GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
     GHashTable *authorizing; /* account name -> Authorization, those under way */
 } Context;

@@ -7,6 +7,8 @@
 #include "fileio.h"
 #include "listen.h"
 #include "log.h"
+#include "notify.h"
+#include "notify_helper.h"
 #include "paths.h"
 #include "service.h"
 #include "store_choice.h"
@@ -40,6 +42,7 @@ typedef struct {
     Methods methods;
     Listener listener;
     Service *service;
+    Notify *notify;
     char *config_path;
     GMainLoop *loop;
     int state_lock_fd; /* held as long as we live */
@@ -218,7 +221,8 @@ static char *find_state_dir(const Options *options)
     return options->is_system ? g_strdup(PATHS_SYSTEM_STATE) : paths_state_dir();
 }
 
-static gboolean broker_load(Broker *broker, const Options *options, GError **error)
+/* helper_fd is taken on success. */
+static gboolean broker_load(Broker *broker, const Options *options, int helper_fd, GError **error)
 {
     Context *context = &broker->context;
     const char *named = named_path(options, options->config, "POSTKEY_CONFIG");
@@ -249,7 +253,9 @@ static gboolean broker_load(Broker *broker, const Options *options, GError **err
     context->unsaved = unsaved_new(context->store, account_refresh_saved, context);
     context->http = http_client_new();
     context->events = events_new();
+    context->metrics = metrics_new();
     context->exchanges = exchanges_new();
+    broker->notify = notify_new(context, helper_fd);
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
@@ -295,6 +301,7 @@ static void broker_free(Broker *broker)
 {
     Context *context = &broker->context;
     service_free(broker->service);
+    notify_free(broker->notify);
     listen_close(&broker->listener);
     accounts_free(broker->methods.accounts);
     http_client_free(context->http);
@@ -303,6 +310,7 @@ static void broker_free(Broker *broker)
     events_free(context->events);
     exchanges_free(context->exchanges);
     ledger_free(context->ledger);
+    metrics_free(context->metrics);
     g_clear_pointer(&context->discovered, g_hash_table_unref);
     g_clear_pointer(&context->authorizing, g_hash_table_unref);
     state_free(context->state);
@@ -317,7 +325,12 @@ static int serve(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     Broker broker = {.listener = {.fd = -1, .lock_fd = -1}, .state_lock_fd = -1};
-    gboolean ok = broker_load(&broker, options, &error) && broker_listen(&broker, options, &error);
+    /* Before the configuration is read, which may hold a secret, and before anything starts a
+     * thread.
+     */
+    int helper_fd = notify_helper_start(&error);
+    gboolean ok = helper_fd >= 0 && broker_load(&broker, options, helper_fd, &error) &&
+                  broker_listen(&broker, options, &error);
     if (ok) {
         broker_run(&broker, options->ready_fd);
     } else {

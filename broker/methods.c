@@ -49,6 +49,7 @@ static const Method methods_table[] = {
     {"BeginMessage", method_begin_message, USE, FALSE, "recipients:i size:i"},
     {"EndMessage", method_end_message, USE, FALSE, "outcome:s recipients:i detail?s"},
     {"Monitor", method_monitor, USE, TRUE, ""},
+    {"GetMetrics", method_get_metrics, MANAGE, TRUE, ""},
 };
 
 /* ---- org.varlink.service ---- */

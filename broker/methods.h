@@ -45,6 +45,8 @@ void method_init_store(Methods *methods, Call *call);
 void method_move_store(Methods *methods, Call *call);
 void method_rekey_store(Methods *methods, Call *call);
 
+void method_get_metrics(Methods *methods, Call *call);
+
 void method_monitor(Methods *methods, Call *call);
 void method_unlock(Methods *methods, Call *call);
 void method_reload(Methods *methods, Call *call);

@@ -27,13 +27,31 @@ static Account *account_of(const Session *session)
     return accounts_named(session->methods->accounts, session->account);
 }
 
+static MetricsAccount *metrics_of(const Session *session)
+{
+    return metrics_account(session->methods->context->metrics, session->account);
+}
+
+/* What became of the message begun, if there is one; recipients of one that was sent. */
+static void end_message(Session *session, MetricsFate fate, gint64 recipients)
+{
+    LedgerReservation *message = g_steal_pointer(&session->message);
+    if (!message)
+        return;
+    metrics_of(session)->mails[fate]++;
+    if (fate == METRICS_UNKNOWN)
+        ledger_abandon(message);
+    else
+        ledger_settle(message, fate == METRICS_SENT ? recipients : 0);
+}
+
 static void session_free(gpointer data)
 {
     Session *session = data;
     Account *account = account_of(session);
     if (account)
         account_return_place(account);
-    ledger_abandon(session->message);
+    end_message(session, METRICS_UNKNOWN, 0);
     g_free(session->account);
     g_free(session);
 }
@@ -102,6 +120,7 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
 
 static void reply_credential(Session *session, const AccountToken *token)
 {
+    metrics_of(session)->tokens_served++;
     cJSON *credential = cJSON_CreateObject();
     json_add_string(credential, "user", token->user);
     json_add_string(credential, "token", secret_reveal(token->token));
@@ -217,12 +236,14 @@ static void fail_places(Methods *methods, Call *call, const Account *account)
               "the provider allows only so many connections at once",
               "try again when one of them is done", "every connection place of %s is taken", name);
     error_set_retry_after(error, PLACE_RETRY_S);
+    metrics_account(methods->context->metrics, name)->throttled++;
     emit_throttled(methods, name, error->message);
     call_fail(call, error, name);
 }
 
 static void tell_full(const Methods *methods, const char *account, const LedgerRoom *room)
 {
+    metrics_account(methods->context->metrics, account)->throttled++;
     if (ledger_note_full(methods->context->ledger, account))
         emit_throttled(methods, account, room->rule);
 }
@@ -312,7 +333,7 @@ void method_begin_message(Methods *methods, Call *call)
         return;
     }
     LedgerRoom room;
-    ledger_abandon(g_steal_pointer(&session->message));
+    end_message(session, METRICS_UNKNOWN, 0);
     session->message =
         ledger_reserve(methods->context->ledger, session->account, &limits, recipients, &room);
     cJSON *reply = cJSON_CreateObject();
@@ -327,7 +348,7 @@ void method_begin_message(Methods *methods, Call *call)
 
 void method_end_message(G_GNUC_UNUSED Methods *methods, Call *call)
 {
-    static const char *const outcomes[] = {"sent", "deferred", "refused", "unknown", NULL};
+    MetricsFate fate = METRICS_UNKNOWN;
     Session *session = call_peer(call)->session;
     const char *outcome = call_string(call, "outcome");
     gint64 recipients = call_int(call, "recipients", 0);
@@ -335,16 +356,12 @@ void method_end_message(G_GNUC_UNUSED Methods *methods, Call *call)
         call_error(call, NO_SESSION, NULL);
     } else if (!session->message) {
         call_error(call, "org.postkey.Broker.NoMessage", NULL);
-    } else if (!g_strv_contains(outcomes, outcome)) {
+    } else if (!metrics_fate_parse(outcome, &fate)) {
         call_invalid_parameter(call, "outcome");
-    } else if (strcmp(outcome, "sent") == 0 && recipients == 0) {
+    } else if (fate == METRICS_SENT && recipients == 0) {
         call_invalid_parameter(call, "recipients");
     } else {
-        LedgerReservation *message = g_steal_pointer(&session->message);
-        if (strcmp(outcome, "unknown") == 0)
-            ledger_abandon(message);
-        else
-            ledger_settle(message, strcmp(outcome, "sent") == 0 ? recipients : 0);
+        end_message(session, fate, recipients);
         call_reply(call, NULL);
     }
 }

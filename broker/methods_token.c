@@ -53,7 +53,9 @@ static void token_arrived(const AccountToken *token, const GError *error, gpoint
     Wait *wait = data;
     if (error)
         methods_fail_provider(wait->methods, wait->call, error, wait->account, wait->provider);
-    else
+    else if (wait->reply == reply_token)
+        metrics_account(wait->methods->context->metrics, wait->account)->tokens_served++;
+    if (!error)
         wait->reply(wait->call, wait->account, token, wait->mechanisms);
     wait_free(wait);
 }
@@ -88,6 +90,7 @@ void method_get_token(Methods *methods, Call *call)
     AccountToken token;
     if (account_peek_token(account, min_validity_s, &token)) {
         g_auto(GStrv) mechanisms = mechanisms_of(methods, account);
+        metrics_account(methods->context->metrics, account_info(account).name)->tokens_served++;
         reply_token(call, account_info(account).name, &token, mechanisms);
         return;
     }

@@ -58,6 +58,7 @@ static void peer_close(Peer *peer)
 {
     Service *service = peer->service;
     g_queue_unlink(&service->peers, &peer->link);
+    service->methods->context->metrics->peers = service->peers.length;
     (void)close(peer->fd); /* leaves the epoll set with it */
     g_clear_handle_id(&peer->wake, g_source_remove);
     timer_cancel(peer->timer);
@@ -312,8 +313,9 @@ static gboolean make_room(Service *service)
 }
 
 /* Says no without having read anything; whether the peer hears it does not matter. */
-static void turn_away(int fd, uid_t uid, const char *error_name)
+static void turn_away(Service *service, int fd, uid_t uid, const char *error_name)
 {
+    service->methods->context->metrics->peers_turned_away++;
     log_warning("uid %u is turned away: %s", (guint)uid, error_name);
     g_autofree char *text = varlink_error_format(error_name, NULL);
     (void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -348,6 +350,8 @@ static void admit(Service *service, int fd, uid_t uid, gid_t gid)
     peer->received = varlink_buffer_new();
     g_queue_init(&peer->answers);
     g_queue_push_tail_link(&service->peers, &peer->link);
+    service->methods->context->metrics->peers = service->peers.length;
+    service->methods->context->metrics->peers_accepted++;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
     if (epoll_ctl(service->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         log_error("epoll_ctl: %s", g_strerror(errno));
@@ -376,9 +380,9 @@ static gboolean accept_one(Service *service)
     }
     gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
     if (!policy_may_connect(service->methods->context->policy, credentials.uid))
-        turn_away(fd, credentials.uid, "org.varlink.service.PermissionDenied");
+        turn_away(service, fd, credentials.uid, "org.varlink.service.PermissionDenied");
     else if (has_enough(service, credentials.uid) || (full && !make_room(service)))
-        turn_away(fd, credentials.uid, "org.postkey.Broker.Unavailable");
+        turn_away(service, fd, credentials.uid, "org.postkey.Broker.Unavailable");
     else
         admit(service, fd, credentials.uid, credentials.gid);
     return TRUE;

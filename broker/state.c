@@ -56,6 +56,7 @@ static gboolean read_account(State *state, const cJSON *object)
     account->lost_reason = g_strdup(json_string_or(object, "lost_reason", NULL));
     account->authorized_at = json_int_or(object, "authorized_at", -1);
     account->authorization_expires_at = json_int_or(object, "authorization_expires_at", -1);
+    account->refreshed_at = json_int_or(object, "refreshed_at", -1);
     account->rotation = rotation_parse(json_string_or(object, "rotation", NULL));
     (void)json_bool(object, "refreshing", &account->refreshing); /* absent is FALSE */
     return account->scopes != NULL;
@@ -142,6 +143,7 @@ static cJSON *account_document(const StateAccount *account)
     json_add_string(object, "lost_reason", account->lost_reason);
     json_add_time(object, "authorized_at", account->authorized_at);
     json_add_time(object, "authorization_expires_at", account->authorization_expires_at);
+    json_add_time(object, "refreshed_at", account->refreshed_at);
     json_add_string(object, "rotation", rotation_names[account->rotation]);
     cJSON_AddBoolToObject(object, "refreshing", account->refreshing);
     return object;
@@ -211,7 +213,7 @@ StateAccount *state_account_ensure(State *state, const char *name)
         return account;
     account = g_new0(StateAccount, 1);
     account->name = g_strdup(name);
-    account->authorized_at = account->authorization_expires_at = -1;
+    account->authorized_at = account->authorization_expires_at = account->refreshed_at = -1;
     g_ptr_array_add(state->accounts, account);
     return account;
 }

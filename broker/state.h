@@ -22,6 +22,7 @@ typedef struct {
     char *lost_reason;    /* the provider refuses the refresh token, and why; NULL: it is good */
     gint64 authorized_at; /* wall clock, seconds */
     gint64 authorization_expires_at; /* -1: no limit known */
+    gint64 refreshed_at;             /* when the provider last gave a token; -1: never */
     StateRotation rotation;
     gboolean refreshing; /* a refresh that may rotate was begun and not finished */
 } StateAccount;

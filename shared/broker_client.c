@@ -271,7 +271,7 @@ gboolean broker_client_send(BrokerClient *client, const char *method, cJSON *par
     g_autofree char *full_name =
         strchr(method, '.') ? g_strdup(method) : g_strconcat(INTERFACE, method, NULL);
     gboolean more = strcmp(method, "Authorize") == 0 || strcmp(method, "OpenSession") == 0 ||
-                    strcmp(method, "Monitor") == 0;
+                    strcmp(method, "Monitor") == 0 || strcmp(method, "GetMetrics") == 0;
     char *text = varlink_call_format(full_name, parameters, more);
     gboolean ok = send_all(client->fd, text, strlen(text) + 1, deadline_after(timeout_ms), error);
     secret_wipe_string(text);

@@ -20,13 +20,17 @@ static const Verb verb_help = {
 };
 
 const Verb *const verbs[] = {
-    &verb_authorize,    &verb_token,         &verb_accounts,
-    &verb_refresh,      &verb_revoke,        &verb_forget,
-    &verb_unlock,       &verb_reload,        &verb_monitor,
-    &verb_client,       &verb_client_import, &verb_client_set,
-    &verb_client_list,  &verb_client_remove, &verb_store,
-    &verb_store_status, &verb_store_init,    &verb_store_move,
-    &verb_store_rekey,  &verb_help,          NULL,
+    &verb_authorize,     &verb_token,
+    &verb_accounts,      &verb_refresh,
+    &verb_revoke,        &verb_forget,
+    &verb_unlock,        &verb_reload,
+    &verb_monitor,       &verb_metrics,
+    &verb_client,        &verb_client_import,
+    &verb_client_set,    &verb_client_list,
+    &verb_client_remove, &verb_store,
+    &verb_store_status,  &verb_store_init,
+    &verb_store_move,    &verb_store_rekey,
+    &verb_help,          NULL,
 };
 
 static const Verb *find_name(const char *name)

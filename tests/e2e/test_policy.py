@@ -225,7 +225,7 @@ MANAGING = {
     "Authorize": dict(address="x@gmail.test"), "CompleteAuthorization": dict(account="work", redirect="x"),
     "Revoke": dict(account="work"), "Forget": dict(account="work"), "Refresh": dict(account="work"), "Unlock": {},
     "Reload": {}, "ImportClient": dict(provider="test", client_id="x"), "GetClients": {},
-    "RemoveClient": dict(provider="test"),
+    "RemoveClient": dict(provider="test"), "GetMetrics": {},
 }
 
 

@@ -112,7 +112,7 @@ Test(config, everything_of_the_manual_is_read)
     g_autoptr(Config) config = load(
         "[broker]\n# or secret-service\nstore=sealed-file\nkey_file=/etc/postkey/store.key\n"
         "default_account=you@gmail.com\n"
-        "keep_alive=12h\n\n"
+        "keep_alive=12h\nqueue_user=mailer\n\n"
         "[provider example]\nissuer=https://id.example.com\n"
         "device_authorization_endpoint=https://id.example.com/d\n"
         "authorization_endpoint=https://id.example.com/a\n"
@@ -125,16 +125,19 @@ Test(config, everything_of_the_manual_is_read)
         "daily_messages=1\ndaily_recipients=2\nmessages_per_minute=0\n"
         "recipients_per_message=3\nconnections=4\n\n"
         "[account work]\naddress=you@example.com\nprovider=example\n"
-        "from=you@example.com;*@lists.example.com\ntokens=uid:1000\nsend=group:mail; uid:33\n"
+        "from=you@example.com;*@lists.example.com\ntokens=uid:1000;alice\nsend=group:mail; uid:33\n"
         "smtp=other.example.com:587 starttls\nconnections=0\n\n"
         "[sender]\nroot=admin@example.com\nehlo_name=\nlifetime=3d\n\n"
         "[notify]\ncommand=/usr/bin/notify-send 'post key'\naccount=work\n");
     cr_expect_str_eq(config->default_account, "you@gmail.com");
     cr_expect_eq(config->keep_alive_s, 12 * 3600);
+    cr_expect_str_eq(config->queue_user, "mailer");
     cr_expect_str_eq(config->sender_root, "admin@example.com");
     cr_expect_null(config->sender_ehlo_name);
     cr_expect_eq(config->sender_lifetime_s, 3 * 24 * 3600);
-    cr_expect_str_eq(config->notify_command, "/usr/bin/notify-send 'post key'");
+    cr_expect_str_eq(config->notify_command[0], "/usr/bin/notify-send");
+    cr_expect_str_eq(config->notify_command[1], "post key");
+    cr_expect_null(config->notify_command[2]);
     cr_expect_str_eq(config->notify_account, "work");
 
     g_autoptr(Provider) provider = config_provider(config, "example");

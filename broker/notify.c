@@ -1,0 +1,166 @@
+#include "notify.h"
+
+#include "log.h"
+#include "notify_helper.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What is to be told. */
+typedef struct {
+    EventKind kind;
+    char *account;
+} Note;
+
+struct Notify {
+    Context *context;
+    EventsWatch *watch;
+    int fd; /* -1: the helper is gone */
+    guint source;
+    GQueue waiting;      /* of Note */
+    Note *told;          /* that the command under way is about */
+    GHashTable *failing; /* accounts whose last event was a failed refresh */
+};
+
+static void note_free(gpointer data)
+{
+    Note *note = data;
+    g_free(note->account);
+    g_free(note);
+}
+
+static void give_up(Notify *notify, const char *why)
+{
+    log_error("the helper for [notify] is gone, nobody is told any more: %s", why);
+    g_clear_handle_id(&notify->source, g_source_remove);
+    (void)close(notify->fd); /* nothing was written */
+    notify->fd = -1;
+}
+
+/* The arguments, each ended by NUL. Returns owned. */
+static GString *format_request(char **command, const Note *note)
+{
+    GString *request = g_string_new(NULL);
+    for (char **word = command; *word; word++)
+        g_string_append_len(request, *word, (gssize)strlen(*word) + 1);
+    const char *event = events_name(note->kind);
+    g_string_append_len(request, event, (gssize)strlen(event) + 1);
+    g_string_append_len(request, note->account, (gssize)strlen(note->account) + 1);
+    return request;
+}
+
+static void tell_next(Notify *notify)
+{
+    char **command = notify->context->config->notify_command;
+    while (!notify->told && notify->fd >= 0 && notify->waiting.head) {
+        Note *note = g_queue_pop_head(&notify->waiting);
+        g_autoptr(GString) request = command ? format_request(command, note) : NULL;
+        if (!request) {
+            note_free(note); /* a reload took the command away */
+            continue;
+        }
+        notify->told = note;
+        if (request->len > NOTIFY_HELPER_REQUEST_MAX ||
+            send(notify->fd, request->str, request->len, MSG_NOSIGNAL) < 0)
+            give_up(notify, request->len > NOTIFY_HELPER_REQUEST_MAX ? "its command is too long"
+                                                                     : g_strerror(errno));
+    }
+}
+
+static void log_result(const Note *note, gint32 result)
+{
+    const char *event = events_name(note->kind);
+    if (result == 0)
+        log_debug("%s: the notify command was told of %s", note->account, event);
+    else if (result > 0)
+        log_warning("%s: the notify command failed on %s with exit code %d", note->account, event,
+                    (int)result);
+    else
+        log_warning("%s: the notify command failed on %s: %s", note->account, event,
+                    result == NOTIFY_HELPER_TIMED_OUT ? "it took too long and was killed"
+                    : result == NOTIFY_HELPER_KILLED  ? "it was killed"
+                                                      : "it could not be run");
+}
+
+static gboolean command_ended(gint fd, G_GNUC_UNUSED GIOCondition condition, gpointer data)
+{
+    Notify *notify = data;
+    gint32 result;
+    gssize got = recv(fd, &result, sizeof result, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (got != sizeof result) {
+        notify->source = 0;
+        give_up(notify, "it ended");
+        return G_SOURCE_REMOVE;
+    }
+    if (notify->told)
+        log_result(notify->told, result);
+    g_clear_pointer(&notify->told, note_free);
+    tell_next(notify);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean is_waiting(const Notify *notify, const Event *event)
+{
+    for (const GList *link = notify->waiting.head; link; link = link->next) {
+        const Note *note = link->data;
+        if (note->kind == event->kind && strcmp(note->account, event->account) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether the event is news to a person. */
+static gboolean is_news(Notify *notify, const Event *event)
+{
+    if (event->kind == EVENT_REFRESH_FAILED)
+        return g_hash_table_add(notify->failing, g_strdup(event->account));
+    g_hash_table_remove(notify->failing, event->account);
+    return event->kind != EVENT_REFRESHED;
+}
+
+static void event_seen(const Event *event, gpointer data)
+{
+    Notify *notify = data;
+    if (!is_news(notify, event) || !notify->context->config->notify_command || notify->fd < 0 ||
+        is_waiting(notify, event))
+        return;
+    if (notify->waiting.length >= NOTIFY_QUEUE_MAX) {
+        log_warning("%s: nobody is told of %s: %u others wait for the notify command",
+                    event->account, events_name(event->kind), notify->waiting.length);
+        return;
+    }
+    Note *note = g_new0(Note, 1);
+    *note = (Note){.kind = event->kind, .account = g_strdup(event->account)};
+    g_queue_push_tail(&notify->waiting, note);
+    tell_next(notify);
+}
+
+Notify *notify_new(Context *context, int fd)
+{
+    Notify *notify = g_new0(Notify, 1);
+    *notify = (Notify){.context = context, .fd = fd};
+    g_queue_init(&notify->waiting);
+    notify->failing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    notify->source = g_unix_fd_add(fd, G_IO_IN, command_ended, notify);
+    notify->watch = events_watch(context->events, event_seen, notify);
+    return notify;
+}
+
+void notify_free(Notify *notify)
+{
+    if (!notify)
+        return;
+    events_unwatch(notify->watch);
+    g_clear_handle_id(&notify->source, g_source_remove);
+    if (notify->fd >= 0)
+        (void)close(notify->fd); /* the helper ends by it */
+    g_queue_clear_full(&notify->waiting, note_free);
+    g_clear_pointer(&notify->told, note_free);
+    g_hash_table_unref(notify->failing);
+    g_free(notify);
+}
