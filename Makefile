@@ -4,6 +4,7 @@
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
 #   make test       the tests that need no network, no root and no session
+#   make fuzz       run each fuzz target for SECONDS=60
 #   make install    PREFIX=/usr/local DESTDIR=
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -77,6 +78,7 @@ $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
+$(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
@@ -132,11 +134,35 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
 
+# Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. No network: http and loopback are
+# fakes.
+FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
+FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
+                $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes/*.c))
+REPLAYS := $(addprefix $(BUILD)/tests/replay-,$(FUZZ_TARGETS))
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_OBJECTS)
+	$(call link,$(BROKER_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS)
+	$(call link,$(BROKER_PKG)) -fsanitize=fuzzer -lm
+.SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
+
+# make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
+SECONDS ?= 60
+FUZZ_BUILD := $(if $(filter file,$(origin BUILD)),build-fuzz,$(BUILD))
+FUZZ_MAKE = $(MAKE) --no-print-directory CC=clang SANITIZE=address,undefined,fuzzer-no-link BUILD=$(FUZZ_BUILD)
+.PHONY: fuzz fuzzers fuzzers-built
+fuzzers:
+	+@$(FUZZ_MAKE) fuzzers-built
+fuzzers-built: $(addprefix $(BUILD)/fuzz/,$(FUZZ_TARGETS))
+fuzz: fuzzers
+	@tests/fuzz/run $(FUZZ_BUILD) $(SECONDS) $(FUZZ_TARGETS)
+
 # What a distribution's build can run; the rest is skipped, and named.
 .PHONY: test
-test: all headers layers $(UNIT_TESTS)
+test: all headers layers $(UNIT_TESTS) $(REPLAYS)
 	@set -e; export LSAN_OPTIONS=suppressions=tests/unit/leaks-of-others.txt:print_suppressions=0; \
 	  for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
+	@set -e; for t in $(FUZZ_TARGETS); do $(BUILD)/tests/replay-$$t tests/fuzz/corpus/$$t; done
 	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
 	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 
@@ -177,7 +203,7 @@ uninstall:
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
@@ -207,4 +233,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang)
+	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz)

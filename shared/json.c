@@ -5,19 +5,79 @@
 #include <math.h>
 #include <string.h>
 
-/* What cJSON does not look at: NUL escapes. Counted on the text, since afterwards the string is cut
- * short. An escaped backslash before the u is no escape of ours. */
-static gboolean has_nul_escape(const char *text, gsize len)
+/* ---- what cJSON does not look at: the letter of RFC 8259 ---- */
+
+static const char *skip_digits(const char *at, const char *end)
 {
-    for (gsize i = 0; i + 1 < len; i++) {
-        if (text[i] != '\\')
-            continue;
-        if (text[i + 1] == 'u' && i + 5 < len && memcmp(text + i + 2, "0000", 4) == 0)
-            return TRUE;
-        i++; /* the escaped character */
-    }
-    return FALSE;
+    while (at < end && g_ascii_isdigit(*at))
+        at++;
+    return at;
 }
+
+/* Behind a number's own digits, or NULL where there is none. */
+static const char *skip_some_digits(const char *at, const char *end)
+{
+    const char *behind = skip_digits(at, end);
+    return behind > at ? behind : NULL;
+}
+
+/* Behind the number that begins here, or NULL: cJSON takes "01" and "1.". */
+static const char *skip_number(const char *at, const char *end)
+{
+    at += *at == '-';
+    at = at < end && *at == '0' ? at + 1 : skip_some_digits(at, end);
+    if (at && at < end && *at == '.')
+        at = skip_some_digits(at + 1, end);
+    if (at && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        at = skip_some_digits(at + (at < end && (*at == '+' || *at == '-')), end);
+    }
+    return at && at < end && g_ascii_isdigit(*at) ? NULL : at;
+}
+
+/* Whether four hexadecimal digits that are not zero follow: cJSON makes a NUL, where the string
+ * then ends, of "\u0000" and of what is no digit. */
+static gboolean is_code_unit(const char *at, const char *end)
+{
+    gint unit = 0;
+    for (gint i = 0; i < 4; i++, at++) {
+        if (at >= end || !g_ascii_isxdigit(*at))
+            return FALSE;
+        unit |= g_ascii_xdigit_value(*at);
+    }
+    return unit != 0;
+}
+
+/* Behind the string whose quote is here, or NULL: cJSON takes control characters in it. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++) {
+        if ((guchar)*at < 0x20)
+            return NULL;
+        if (*at == '\\' && ++at < end && *at == 'u' && !is_code_unit(at + 1, end))
+            return NULL;
+    }
+    return at < end ? at + 1 : NULL;
+}
+
+/* Whether strings, numbers and the blanks between are as they have to be; cJSON takes all control
+ * characters for blanks, and skips a byte order mark. What stands where is left to cJSON. */
+static gboolean is_well_spelled(const char *at, const char *end)
+{
+    while (at && at < end) {
+        if (*at == '"')
+            at = skip_string(at, end);
+        else if (*at == '-' || g_ascii_isdigit(*at))
+            at = skip_number(at, end);
+        else if (g_ascii_isgraph(*at) || strchr(" \t\r\n", *at))
+            at++;
+        else
+            return FALSE;
+    }
+    return at != NULL;
+}
+
+/* ---- values ---- */
 
 static gboolean is_strict(const cJSON *value, guint depth);
 
@@ -59,8 +119,8 @@ cJSON *json_parse(const char *text, gsize len, GError **error)
     cJSON *value = NULL;
     if (!g_utf8_validate_len(text, len, NULL))
         why = "it is not UTF-8 or holds a NUL";
-    else if (has_nul_escape(text, len))
-        why = "a string holds \\u0000";
+    else if (!is_well_spelled(text, text + len))
+        why = "a string or number is malformed, or a string holds \\u0000";
     else if (!(value = cJSON_ParseWithLengthOpts(text, len, &end, FALSE)))
         why = "it is malformed";
     else if (!only_blanks(end, text + len))

@@ -1,9 +1,10 @@
 /* JSON from outside, read strictly.
  *
  * cJSON lets pass what a peer could use against us: bytes after the value, keys given twice,
- * "\u0000" inside a string, invalid UTF-8, integers that a double cannot hold. json_parse() refuses
- * all of these, and values nested deeper than JSON_MAX_DEPTH. The getters compare keys with case
- * and tell "absent or null" from "of another type".
+ * "\u0000" inside a string (and "\uzzzz", which it takes for the same), control characters inside
+ * and between strings, "01", invalid UTF-8, integers that a double cannot hold. json_parse()
+ * refuses all of these, and values nested deeper than JSON_MAX_DEPTH. The getters compare keys with
+ * case and tell "absent or null" from "of another type".
  */
 #pragma once
 
