@@ -34,7 +34,8 @@ endif
 # ---- what is built from what ----------------------------------------------------------------------------
 
 SHARED_SRC := $(wildcard shared/*.c)
-BROKER_SRC := $(wildcard broker/*.c)
+# A sanitizer brings its own allocator: broker/wipe.c and it do not mix.
+BROKER_SRC := $(filter-out $(if $(SANITIZE),broker/wipe.c),$(wildcard broker/*.c))
 CLI_SRC    := $(wildcard broker/cli/*.c)
 SENDER_SRC := $(wildcard sender/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
