@@ -5,6 +5,7 @@
 #   make check      install what is missing, then run every test
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
+#   make bench      measure the broker beside the limit of the machine
 #   make install    PREFIX=/usr/local DESTDIR=
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -167,6 +168,17 @@ test: all headers layers $(UNIT_TESTS) $(REPLAYS)
 	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
 	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 
+# The broker beside the limit of the machine.
+BENCHES := $(addprefix $(BUILD)/bench/,latency load spawn)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/peer.o
+	@echo '  LINK  $@'; mkdir -p $(@D); $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $^
+.SECONDARY: $(call objects,$(wildcard tests/bench/*.c))
+.PHONY: bench bench-installed
+bench: deps-bench
+	@$(MAKE) --no-print-directory bench-installed
+bench-installed: all $(SIM) $(BENCHES)
+	@POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/bench.py
+
 .PHONY: check
 check: deps-tests
 	@$(MAKE) --no-print-directory check-installed
@@ -183,8 +195,8 @@ demo: deps-demo
 demo-installed: all $(SIM)
 	@tests/demo/demo $(BUILD)
 
-.PHONY: deps-build deps-demo deps-tests
-deps-build deps-demo deps-tests: deps-%:
+.PHONY: deps-build deps-demo deps-tests deps-bench
+deps-build deps-demo deps-tests deps-bench: deps-%:
 	@packaging/install-dependencies $*
 
 # ---- install ----------------------------------------------------------------------------------------------
@@ -204,7 +216,7 @@ uninstall:
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
