@@ -37,6 +37,7 @@ static Config *config_new(void)
     config->queue_user = g_strdup("_postkeyq");
     config->sender_lifetime_s = 5 * DAY_S;
     config->providers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_provider);
+    config->presets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_provider);
     config->accounts = g_ptr_array_new_with_free_func(free_account);
     return config;
 }
@@ -62,6 +63,7 @@ void config_free(Config *config)
     g_strfreev(config->notify_command);
     g_free(config->notify_account);
     g_hash_table_unref(config->providers);
+    g_hash_table_unref(config->presets);
     g_ptr_array_unref(config->accounts);
     g_free(config);
 }
@@ -197,6 +199,19 @@ Provider *config_provider(const Config *config, const char *name)
 {
     const Provider *provider = g_hash_table_lookup(config->providers, name);
     return provider ? provider_copy(provider) : provider_preset(name);
+}
+
+const Provider *config_peek_provider(const Config *config, const char *name)
+{
+    Provider *provider = g_hash_table_lookup(config->providers, name);
+    if (!provider)
+        provider = g_hash_table_lookup(config->presets, name);
+    if (provider)
+        return provider;
+    provider = provider_preset(name);
+    if (provider)
+        g_hash_table_insert(config->presets, g_strdup(name), provider);
+    return provider;
 }
 
 /* The name of the section that serves the domain, or NULL. */

@@ -29,6 +29,7 @@ typedef struct {
     gint64 keep_alive_s;   /* 7 days unless set */
     char *queue_user;      /* of the queue service; "_postkeyq" unless set */
     GHashTable *providers; /* name -> Provider, the sections laid over their presets */
+    GHashTable *presets;   /* name -> Provider, those that config_peek_provider() met */
     GPtrArray *accounts;   /* of ConfigAccount */
     char *sender_root;     /* may be NULL */
     char *sender_ehlo_name;
@@ -49,6 +50,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
  * that gives a preset another issuer loses the preset's endpoints: they are another provider's.
  * Returns owned. */
 Provider *config_provider(const Config *config, const char *name);
+
+/* The same without a copy, and so without copies of its secrets: borrowed from config. */
+const Provider *config_peek_provider(const Config *config, const char *name);
 
 /* The name of the provider for an address: of the account section that names this address, else of
  * the provider section that has its domain in domains=, else of the preset for its domain, else the

@@ -135,11 +135,29 @@ static gboolean has_type(const cJSON *parameters, const char *name, char type, g
     return found == JSON_FOUND && number >= 0 && (!string || strlen(string) <= STRING_MAX_LEN);
 }
 
-static gboolean is_known(char **specs, const char *name)
+#define NAME_MAX_LEN 32
+
+/* Takes the next parameter from a table's text; FALSE at its end. */
+static gboolean next_spec(const char **text, char name[NAME_MAX_LEN], char *need, char *type)
 {
-    gsize len = strlen(name);
-    for (; *specs; specs++)
-        if (strncmp(*specs, name, len) == 0 && strchr(":?", (*specs)[len]) && (*specs)[len])
+    gsize len = strcspn(*text, ":?");
+    if (!(*text)[len])
+        return FALSE;
+    g_assert(len < NAME_MAX_LEN);
+    memcpy(name, *text, len);
+    name[len] = '\0';
+    *need = (*text)[len];
+    *type = (*text)[len + 1];
+    *text += len + 2;
+    *text += **text == ' ';
+    return TRUE;
+}
+
+static gboolean is_known(const char *specs, const char *given)
+{
+    char name[NAME_MAX_LEN], need, type;
+    while (next_spec(&specs, name, &need, &type))
+        if (strcmp(name, given) == 0)
             return TRUE;
     return FALSE;
 }
@@ -147,16 +165,14 @@ static gboolean is_known(char **specs, const char *name)
 /* The name of the first parameter that does not fit the table, or NULL. Returns owned. */
 static char *find_misfit(const Method *method, const cJSON *parameters)
 {
-    g_auto(GStrv) specs = g_strsplit(method->parameters, " ", -1);
-    for (char **spec = specs; *spec && **spec; spec++) {
-        gsize len = strcspn(*spec, ":?");
-        g_autofree char *name = g_strndup(*spec, len);
-        if (!has_type(parameters, name, (*spec)[len + 1], (*spec)[len] == ':'))
-            return g_steal_pointer(&name);
-    }
+    const char *specs = method->parameters;
+    char name[NAME_MAX_LEN], need, type;
+    while (next_spec(&specs, name, &need, &type))
+        if (!has_type(parameters, name, type, need == ':'))
+            return g_strdup(name);
     const cJSON *given;
     cJSON_ArrayForEach (given, parameters) {
-        if (!is_known(specs, given->string))
+        if (!is_known(method->parameters, given->string))
             return g_strdup(given->string);
     }
     return NULL;

@@ -22,8 +22,8 @@ static void wait_free(Wait *wait)
 
 static char **mechanisms_of(const Methods *methods, const Account *account)
 {
-    g_autoptr(Provider) provider =
-        config_provider(methods->context->config, account_info(account).provider);
+    const Provider *provider =
+        config_peek_provider(methods->context->config, account_info(account).provider);
     return g_strdupv(provider ? provider->mechanisms : NULL);
 }
 

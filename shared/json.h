@@ -40,7 +40,8 @@ JsonFound json_object(const cJSON *object, const char *key, const cJSON **value)
 const char *json_string_or(const cJSON *object, const char *key, const char *fallback);
 gint64 json_int_or(const cJSON *object, const char *key, gint64 fallback);
 
-/* Adds unless value is NULL (unless value < 0). */
+/* Adds unless value is NULL (unless value < 0). A time is written for json_format() alone: no
+ * getter finds it as a number in this object. */
 void json_add_string(cJSON *object, const char *key, const char *value);
 void json_add_time(cJSON *object, const char *key, gint64 value);
 

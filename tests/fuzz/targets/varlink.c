@@ -5,6 +5,7 @@
  * The input goes over one connection in pieces of changing size; then each of its messages over a
  * connection of its own, all of which stay open, so that calls meet each other. */
 
+#include "account_refresh.h"
 #include "fuzz.h"
 #include "log.h"
 #include "memory_store.h"
@@ -79,9 +80,10 @@ static void world_open(World *world)
     account->address = g_strdup("you@example.com");
     account->provider = g_strdup("test");
     context->store = memory_store_new("account/work", PLANTED);
-    context->unsaved = unsaved_new(context->store);
+    context->unsaved = unsaved_new(context->store, account_refresh_saved, context);
     context->http = http_client_new();
     context->events = events_new();
+    context->exchanges = exchanges_new();
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     world->methods = (Methods){.context = context, .accounts = accounts_new(context)};
@@ -97,6 +99,7 @@ static void world_close(World *world)
     unsaved_free(context->unsaved);
     store_free(context->store);
     events_free(context->events);
+    exchanges_free(context->exchanges);
     g_hash_table_unref(context->discovered);
     g_hash_table_unref(context->authorizing);
     state_free(context->state);
