@@ -522,6 +522,14 @@ void account_free(Account *account)
     g_free(account);
 }
 
+AccountIdentity account_identity(const Account *account)
+{
+    return (AccountIdentity){.name = account->name,
+                             .address = account->address,
+                             .login = account->login,
+                             .provider = account->provider};
+}
+
 AccountInfo account_info(const Account *account)
 {
     static const char *const no_scopes[] = {NULL};

@@ -57,6 +57,9 @@ Account *account_new(Context *context, const AccountIdentity *identity);
 void account_free(Account *account);
 
 AccountInfo account_info(const Account *account);
+
+/* Only who it is: for looking through many. Borrowed. */
+AccountIdentity account_identity(const Account *account);
 gboolean account_has_identity(const Account *account, const AccountIdentity *identity);
 
 /* The default of min_validity: 60 s, or a tenth of a shorter token's life. */

@@ -18,7 +18,7 @@ Account *accounts_named(const Accounts *accounts, const char *name)
 {
     for (guint i = 0; i < accounts->all->len; i++) {
         Account *account = g_ptr_array_index(accounts->all, i);
-        if (strcmp(account_info(account).name, name) == 0)
+        if (strcmp(account_identity(account).name, name) == 0)
             return account;
     }
     return NULL;
@@ -65,7 +65,8 @@ void accounts_reload(Accounts *accounts)
 {
     const Context *context = accounts->context;
     for (guint i = accounts->all->len; i-- > 0;) {
-        g_autofree char *name = g_strdup(account_info(g_ptr_array_index(accounts->all, i)).name);
+        g_autofree char *name =
+            g_strdup(account_identity(g_ptr_array_index(accounts->all, i)).name);
         (void)accounts_refresh_identity(accounts, name); /* NULL: it is gone, as it should be */
     }
     for (guint i = 0; i < context->config->accounts->len; i++) {
@@ -133,7 +134,7 @@ static Account *find_by_address(const Accounts *accounts, const AccountsFilter *
     Account *found = NULL;
     for (guint i = 0; i < accounts->all->len; i++) {
         Account *account = g_ptr_array_index(accounts->all, i);
-        if (g_ascii_strcasecmp(account_info(account).address, address) != 0 ||
+        if (g_ascii_strcasecmp(account_identity(account).address, address) != 0 ||
             !fits(filter, account))
             continue;
         if (found) {

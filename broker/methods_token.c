@@ -23,7 +23,7 @@ static void wait_free(Wait *wait)
 static char **mechanisms_of(const Methods *methods, const Account *account)
 {
     const Provider *provider =
-        config_peek_provider(methods->context->config, account_info(account).provider);
+        config_peek_provider(methods->context->config, account_identity(account).provider);
     return g_strdupv(provider ? provider->mechanisms : NULL);
 }
 
@@ -72,8 +72,8 @@ static Wait *wait_start(Methods *methods, Call *call, Account *account, gint64 m
 {
     Wait *wait = g_new0(Wait, 1);
     *wait = (Wait){.methods = methods, .call = call, .reply = reply_token};
-    wait->account = g_strdup(account_info(account).name);
-    wait->provider = g_strdup(account_info(account).provider);
+    wait->account = g_strdup(account_identity(account).name);
+    wait->provider = g_strdup(account_identity(account).provider);
     wait->mechanisms = mechanisms_of(methods, account);
     call_on_hangup(call, wait_hung_up, wait);
     wait->waiter = account_wait_token(account, min_validity_s, timeout_s, token_arrived, wait);
@@ -90,8 +90,8 @@ void method_get_token(Methods *methods, Call *call)
     AccountToken token;
     if (account_peek_token(account, min_validity_s, &token)) {
         g_auto(GStrv) mechanisms = mechanisms_of(methods, account);
-        metrics_account(methods->context->metrics, account_info(account).name)->tokens_served++;
-        reply_token(call, account_info(account).name, &token, mechanisms);
+        metrics_account(methods->context->metrics, account_identity(account).name)->tokens_served++;
+        reply_token(call, account_identity(account).name, &token, mechanisms);
         return;
     }
     (void)wait_start(methods, call, account, min_validity_s, MIN(timeout_s, ACCOUNT_TIMEOUT_MAX_S));

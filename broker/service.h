@@ -16,7 +16,7 @@ typedef struct Service Service;
 /* And of one user who is neither root nor the broker's own. */
 #define SERVICE_PEERS_OF_UID_MAX 256
 /* Bytes of answers that may wait for one peer. */
-#define SERVICE_OUTPUT_MAX ((gsize)1024 * 1024)
+#define SERVICE_OUTPUT_MAX VARLINK_ANSWER_MAX
 /* How long a half-sent message, an answer nobody takes, a peer that never called, and one that has
  * called before may stay as they are. A connection with a call under way or a session may stay
  * silent. */

@@ -221,7 +221,7 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
     }
     BrokerClient *client = g_new0(BrokerClient, 1);
     client->fd = fd;
-    client->received = varlink_buffer_new();
+    client->received = varlink_buffer_new_for_answers();
     return client;
 }
 

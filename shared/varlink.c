@@ -6,6 +6,7 @@
 #include <string.h>
 
 struct VarlinkBuffer {
+    gsize max; /* of one message */
     char *bytes;
     gsize room;
     gsize start; /* of the first message not taken yet */
@@ -15,9 +16,21 @@ struct VarlinkBuffer {
 
 #define BUFFER_FIRST_ROOM ((gsize)4096)
 
+static VarlinkBuffer *buffer_new(gsize max)
+{
+    VarlinkBuffer *buffer = g_new0(VarlinkBuffer, 1);
+    buffer->max = max;
+    return buffer;
+}
+
 VarlinkBuffer *varlink_buffer_new(void)
 {
-    return g_new0(VarlinkBuffer, 1);
+    return buffer_new(VARLINK_MESSAGE_MAX);
+}
+
+VarlinkBuffer *varlink_buffer_new_for_answers(void)
+{
+    return buffer_new(VARLINK_ANSWER_MAX);
 }
 
 void varlink_buffer_free(VarlinkBuffer *buffer)
@@ -73,12 +86,12 @@ gboolean varlink_buffer_add(VarlinkBuffer *buffer, const char *bytes, gsize len)
     /* Several short messages may wait, but all that waits is bounded as one message is: who sends
      * calls faster than they are answered has to wait, and the reader stops reading before this is
      * reached. */
-    if (len > VARLINK_MESSAGE_MAX + 1 - MIN(buffer->used, VARLINK_MESSAGE_MAX + 1))
+    if (len > buffer->max + 1 - MIN(buffer->used, buffer->max + 1))
         return FALSE;
     grow(buffer, buffer->used + len);
     memcpy(buffer->bytes + buffer->used, bytes, len);
     buffer->used += len;
-    return buffer->used <= VARLINK_MESSAGE_MAX || find_end(buffer);
+    return buffer->used <= buffer->max || find_end(buffer);
 }
 
 const char *varlink_buffer_next(VarlinkBuffer *buffer, gsize *len)

@@ -9,19 +9,23 @@
 
 /* ---- framing ---- */
 
-/* The longest message either side takes or sends. */
+/* The longest message that the broker takes, and the longest that it is trusted to send: a list of
+ * two thousand accounts. */
 #define VARLINK_MESSAGE_MAX ((gsize)256 * 1024)
+#define VARLINK_ANSWER_MAX ((gsize)1024 * 1024)
 
 /* Bytes received, cut into messages. Wiped when freed, and behind each message that was taken out.
  */
 typedef struct VarlinkBuffer VarlinkBuffer;
 
 VarlinkBuffer *varlink_buffer_new(void);
+/* For answers of the broker: takes messages up to VARLINK_ANSWER_MAX. */
+VarlinkBuffer *varlink_buffer_new_for_answers(void);
 void varlink_buffer_free(VarlinkBuffer *buffer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VarlinkBuffer, varlink_buffer_free)
 
 /* Adds bytes that were read (copied). FALSE when a message would be longer than
- * VARLINK_MESSAGE_MAX: the peer cannot be understood any more, close it. */
+ * VARLINK_MESSAGE_MAX (VARLINK_ANSWER_MAX): the peer cannot be understood any more, close it. */
 gboolean varlink_buffer_add(VarlinkBuffer *buffer, const char *bytes, gsize len);
 
 /* The next whole message without its NUL, borrowed until the next call on the buffer; NULL when

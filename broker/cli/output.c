@@ -14,7 +14,7 @@
 #define PRINTABLE_MAX ((gsize)8192)
 
 /* What a reply of the broker holds, and a margin for the names of keys. */
-#define JSON_TEXT_MAX ((int)VARLINK_MESSAGE_MAX * 2)
+#define JSON_TEXT_MAX ((int)VARLINK_ANSWER_MAX * 2)
 
 static gboolean write_answer(const char *bytes, gsize len, GError **error)
 {

@@ -142,7 +142,7 @@ static void drain(const World *world, Peer *peer)
 
 static Peer peer_open(const World *world)
 {
-    Peer peer = {.fd = unix_pair_connect(&world->name), .received = varlink_buffer_new()};
+    Peer peer = {.fd = unix_pair_connect(&world->name), .received = varlink_buffer_new_for_answers()};
     g_assert_cmpint(peer.fd, >=, 0);
     settle();
     return peer;
