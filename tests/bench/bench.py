@@ -35,9 +35,9 @@ def skip(what, why):
     print(f"{what:58} {'skipped':>14}  {why}", flush=True)
 
 
-def tool(world, name, *arguments):
+def tool(world, name, *arguments, env=None):
     """The numbers that a program of this folder prints."""
-    done = subprocess.run([program(f"bench/{name}"), *arguments], env=world.env, check=True, stdout=subprocess.PIPE,
+    done = subprocess.run([program(f"bench/{name}"), *arguments], env=env or world.env, check=True, stdout=subprocess.PIPE,
                           text=True, timeout=300)
     return [float(line) for line in done.stdout.split()]
 
@@ -84,7 +84,8 @@ def bench_processes(world):
         skip("  oidc-token", agent.why)
         return
     try:
-        token, oidc = tool(world, "spawn", str(SPAWNS), program("postkey"), "token", ME, "--", *agent.token_command)
+        token, oidc = tool(world, "spawn", str(SPAWNS), program("postkey"), "token", ME, "--",
+                           *agent.token_command, env=agent.env)
         say("  oidc-token", f"{oidc / 1000:.2f} ms", token / oidc, 1)
     finally:
         agent.stop()
