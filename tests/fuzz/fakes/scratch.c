@@ -5,14 +5,23 @@
 
 static char *folder;
 
+/* Folders of ours are not deep. What cannot be removed lies in /dev/shm until the next boot. */
+static void remove_folder(const char *path)
+{
+    g_autoptr(GDir) names = g_dir_open(path, 0, NULL);
+    for (const char *name; names && (name = g_dir_read_name(names));) {
+        g_autofree char *member = g_build_filename(path, name, NULL);
+        if (g_file_test(member, G_FILE_TEST_IS_DIR))
+            remove_folder(member);
+        else
+            (void)g_remove(member);
+    }
+    (void)g_rmdir(path);
+}
+
 static void remove_scratch(void)
 {
-    g_autoptr(GDir) names = g_dir_open(folder, 0, NULL);
-    for (const char *name; names && (name = g_dir_read_name(names));) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        (void)g_remove(path); /* a file that stays lies in /dev/shm until the next boot */
-    }
-    (void)g_rmdir(folder);
+    remove_folder(folder);
     g_free(folder);
 }
 
@@ -35,5 +44,12 @@ char *scratch_file(const char *name, const void *bytes, gsize len)
     (void)g_remove(path); /* GLib does not shorten what is there */
     if (!g_file_set_contents_full(path, bytes, (gssize)len, G_FILE_SET_CONTENTS_NONE, 0600, &error))
         g_error("%s", error->message);
+    return path;
+}
+
+char *scratch_vacant_folder(const char *name)
+{
+    char *path = g_build_filename(scratch_folder(), name, NULL);
+    remove_folder(path);
     return path;
 }

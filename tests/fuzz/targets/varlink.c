@@ -11,9 +11,11 @@
 #include "memory_store.h"
 #include "scratch.h"
 #include "service.h"
+#include "store_sealed_file.h"
 #include "unix_pair.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,6 +66,22 @@ static void delete_json(gpointer data)
     cJSON_Delete(data);
 }
 
+/* A keyring in memory, and sealed files whose key and folder are made when they are asked for. */
+static void open_stores(Context *context)
+{
+    g_autofree char *folder = scratch_vacant_folder("sealed");
+    g_autofree char *key_folder = scratch_vacant_folder("keys");
+    g_autofree char *key_file = g_build_filename(key_folder, "key", NULL);
+    if (g_mkdir(key_folder, 0700) != 0)
+        g_error("no folder %s", key_folder);
+    Store *const kinds[STORE_KINDS] = {
+        [STORE_SECRET_SERVICE] = memory_store_new("account/work", PLANTED),
+        [STORE_SEALED_FILE] = store_sealed_file_new(folder, key_file),
+    };
+    context->stores = store_switch_new(kinds, STORE_SECRET_SERVICE);
+    context->store = store_switch_face(context->stores);
+}
+
 static void world_open(World *world)
 {
     Context *context = &world->context;
@@ -79,7 +97,7 @@ static void world_open(World *world)
     StateAccount *account = state_account_ensure(context->state, "work");
     account->address = g_strdup("you@example.com");
     account->provider = g_strdup("test");
-    context->store = memory_store_new("account/work", PLANTED);
+    open_stores(context);
     context->unsaved = unsaved_new(context->store, account_refresh_saved, context);
     context->http = http_client_new();
     context->events = events_new();
@@ -97,7 +115,7 @@ static void world_close(World *world)
     accounts_free(world->methods.accounts);
     http_client_free(context->http);
     unsaved_free(context->unsaved);
-    store_free(context->store);
+    store_switch_free(context->stores);
     events_free(context->events);
     exchanges_free(context->exchanges);
     g_hash_table_unref(context->discovered);
@@ -142,7 +160,8 @@ static void drain(const World *world, Peer *peer)
 
 static Peer peer_open(const World *world)
 {
-    Peer peer = {.fd = unix_pair_connect(&world->name), .received = varlink_buffer_new_for_answers()};
+    Peer peer = {.fd = unix_pair_connect(&world->name),
+                 .received = varlink_buffer_new_for_answers()};
     g_assert_cmpint(peer.fd, >=, 0);
     settle();
     return peer;
