@@ -228,5 +228,5 @@ Account *accounts_nth(const Accounts *accounts, guint n)
 char *accounts_name_for(const Accounts *accounts, const char *address)
 {
     Account *account = find_by_address(accounts, NULL, address, NULL);
-    return g_strdup(account ? account_info(account).name : address);
+    return g_strdup(account ? account_identity(account).name : address);
 }

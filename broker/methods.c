@@ -221,7 +221,8 @@ void methods_dispatch(Methods *methods, Call *call)
 static gboolean viewer_may_use(const Account *account, gconstpointer data)
 {
     const MethodsViewer *viewer = data;
-    return policy_may_use(viewer->policy, viewer->peer, account_info(account).name, viewer->use);
+    return policy_may_use(viewer->policy, viewer->peer, account_identity(account).name,
+                          viewer->use);
 }
 
 AccountsFilter methods_filter(const MethodsViewer *viewer)
@@ -243,7 +244,7 @@ void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *fi
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++)
         if (!filter || filter->fits(account, filter->data))
-            g_ptr_array_add(names, (gpointer)account_info(account).name);
+            g_ptr_array_add(names, (gpointer)account_identity(account).name);
     g_ptr_array_add(names, NULL);
     cJSON *parameters = cJSON_CreateObject();
     json_add_strings(parameters, "accounts", (const char *const *)names->pdata);

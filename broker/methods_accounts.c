@@ -101,8 +101,8 @@ static void remove_account(Methods *methods, Call *call, gboolean at_provider)
     Removal *removal = g_new0(Removal, 1);
     removal->methods = methods;
     removal->call = call;
-    removal->account = g_strdup(account_info(account).name);
-    removal->provider = g_strdup(account_info(account).provider);
+    removal->account = g_strdup(account_identity(account).name);
+    removal->provider = g_strdup(account_identity(account).provider);
     call_on_hangup(call, removal_hung_up, removal);
     removal->revocation = revocation_start(methods->context, methods->accounts, removal->account,
                                            at_provider, removal_done, removal);

@@ -141,7 +141,7 @@ static void credential_arrived(const AccountToken *token, const GError *error, g
     Call *call = g_steal_pointer(&session->call);
     Account *account = account_of(session);
     g_autofree char *name = g_strdup(session->account);
-    g_autofree char *provider = g_strdup(account ? account_info(account).provider : "");
+    g_autofree char *provider = g_strdup(account ? account_identity(account).provider : "");
     Methods *methods = session->methods;
     session_end(session);
     methods_fail_provider(methods, call, error, name, provider);
@@ -161,7 +161,7 @@ static void begin_session(Methods *methods, Call *call, Account *account, cJSON 
     Session *session = g_new0(Session, 1);
     session->methods = methods;
     session->peer = call_peer(call);
-    session->account = g_strdup(account_info(account).name);
+    session->account = g_strdup(account_identity(account).name);
     session->call = call;
     session->peer->session = session;
     session->peer->session_ended = session_free;
@@ -231,7 +231,7 @@ static void emit_throttled(const Methods *methods, const char *account, const ch
 static void fail_places(Methods *methods, Call *call, const Account *account)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *name = g_strdup(account_info(account).name);
+    g_autofree char *name = g_strdup(account_identity(account).name);
     error_set(&error, POSTKEY_ERROR_THROTTLED,
               "the provider allows only so many connections at once",
               "try again when one of them is done", "every connection place of %s is taken", name);
@@ -253,7 +253,7 @@ static void fail_full(const Methods *methods, Call *call, const Account *account
                       const LedgerRoom *room)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *name = g_strdup(account_info(account).name);
+    g_autofree char *name = g_strdup(account_identity(account).name);
     error_set(&error, POSTKEY_ERROR_THROTTLED, room->rule,
               "nothing: there is room again at the moment said",
               "%s may not send another message now", name);
@@ -272,7 +272,7 @@ void method_open_session(Methods *methods, Call *call)
     Account *account = find_account(methods, call);
     if (!account)
         return;
-    const char *provider_name = account_info(account).provider;
+    const char *provider_name = account_identity(account).provider;
     g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
     if (!provider)
         error_set(&error, POSTKEY_ERROR_CONFIGURATION, NULL,
@@ -280,9 +280,10 @@ void method_open_session(Methods *methods, Call *call)
                   provider_name);
     g_autoptr(cJSON) route = provider ? describe_route(methods, account, provider, &error) : NULL;
     Limits limits = limits_for(methods, account);
-    LedgerRoom room = ledger_room(methods->context->ledger, account_info(account).name, &limits);
+    LedgerRoom room =
+        ledger_room(methods->context->ledger, account_identity(account).name, &limits);
     if (!route)
-        call_fail(call, error, account_info(account).name);
+        call_fail(call, error, account_identity(account).name);
     else if (room.wait_s > 0)
         fail_full(methods, call, account, &room);
     else if (!account_take_place(account, limits.connections))

@@ -14,7 +14,7 @@ Limits limits_of(const Config *config, const char *account, const char *provider
                                           .connections = -1};
     static const Provider unlimited = {0};
     const ConfigAccount *section = config_account(config, account);
-    g_autoptr(Provider) found = config_provider(config, provider_name);
+    const Provider *found = config_peek_provider(config, provider_name);
     const ConfigAccount *own = section ? section : &nothing;
     const Provider *provider = found ? found : &unlimited;
     Limits limits = {

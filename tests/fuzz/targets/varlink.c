@@ -82,6 +82,16 @@ static void open_stores(Context *context)
     context->store = store_switch_face(context->stores);
 }
 
+static Ledger *open_ledger(void)
+{
+    g_autofree char *folder = scratch_vacant_folder("ledger");
+    g_autoptr(GError) error = NULL;
+    Ledger *ledger = ledger_new(folder, NULL, &error);
+    if (!ledger)
+        g_error("%s", error->message);
+    return ledger;
+}
+
 static void world_open(World *world)
 {
     Context *context = &world->context;
@@ -102,6 +112,9 @@ static void world_open(World *world)
     context->http = http_client_new();
     context->events = events_new();
     context->exchanges = exchanges_new();
+    context->metrics = metrics_new();
+    context->policy = methods_policy(context);
+    context->ledger = open_ledger();
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     world->methods = (Methods){.context = context, .accounts = accounts_new(context)};
@@ -118,6 +131,9 @@ static void world_close(World *world)
     store_switch_free(context->stores);
     events_free(context->events);
     exchanges_free(context->exchanges);
+    metrics_free(context->metrics);
+    policy_free(context->policy);
+    ledger_free(context->ledger);
     g_hash_table_unref(context->discovered);
     g_hash_table_unref(context->authorizing);
     state_free(context->state);
