@@ -62,8 +62,8 @@ void store_remove(Store *store, const char *name, StoreDone done, gpointer data)
 
 void store_list(Store *store, StoreListed listed, gpointer data);
 
-/* Asks the person to unlock it: the one call that may raise a prompt. POSTKEY_ERROR_KEYRING_LOCKED when
- * it was dismissed or could not be shown. */
+/* Asks the person to unlock it: the one call that may raise a prompt. POSTKEY_ERROR_KEYRING_LOCKED
+ * when it was dismissed or could not be shown. */
 void store_unlock(Store *store, StoreDone done, gpointer data);
 
 /* Frees the store; outstanding callbacks do not run any more. */
