@@ -2,6 +2,7 @@
 
 #include "account_refresh.h"
 #include "errors.h"
+#include "grant.h"
 #include "log.h"
 #include "timer.h"
 
@@ -88,13 +89,27 @@ static void set_state(Account *account, AccountState state, const char *reason, 
     account->hint = g_strdup(hint);
 }
 
+static StateKind kind_of(const Account *account)
+{
+    const StateAccount *record = record_of(account);
+    return record ? record->kind : STATE_OAUTH;
+}
+
 static void set_authorization_required(Account *account, const char *reason)
 {
-    g_autofree char *hint = g_strcmp0(account->name, account->address) == 0
-                                ? g_strdup_printf("run: postkey authorize %s", account->address)
-                                : g_strdup_printf("run: postkey authorize %s --account %s",
-                                                  account->address, account->name);
+    g_autofree char *hint = grant_remedy(kind_of(account), account->address, account->name);
     set_state(account, ACCOUNT_AUTHORIZATION_REQUIRED, reason, hint);
+}
+
+/* A password opens the whole account, and for ever: no program gets it in the place of a token. */
+static GError *no_token_error(const Account *account)
+{
+    GError *error = NULL;
+    error_set(&error, POSTKEY_ERROR_CONFIGURATION,
+              "it logs in with an app password, which is no token and is handed to no program",
+              "send with postkey-send; for programs that want a token: postkey authorize ADDRESS",
+              "there are no tokens for %s", account->name);
+    return error;
 }
 
 static GError *authorization_error(const Account *account)
@@ -411,6 +426,8 @@ static GError *reason_not_to_ask(Account *account, gint64 deadline_us)
 {
     GError *error = NULL;
     const StateAccount *record = record_of(account);
+    if (kind_of(account) == STATE_APP_PASSWORD)
+        return no_token_error(account);
     if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && (!record || record->lost_reason))
         return authorization_error(account);
     if (account->retry_at_us <= deadline_us || account->retry_at_us <= timer_now_us())
@@ -459,8 +476,16 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
     /* A refresh with the old credential must not speak any more. */
     account_refresh_abandon(g_steal_pointer(&account->refresh));
     account->forced_at_us = 0;
-    publish(account, reply);
-    answer_all(account, NULL);
+    if (reply) {
+        publish(account, reply);
+        answer_all(account, NULL);
+        return;
+    }
+    timer_cancel(g_steal_pointer(&account->next));
+    account_drop_token(account);
+    set_state(account, ACCOUNT_READY, NULL, NULL);
+    g_autoptr(GError) no_token = no_token_error(account);
+    answer_all(account, no_token);
 }
 
 /* ---- connection places ---- */
@@ -539,6 +564,7 @@ AccountInfo account_info(const Account *account)
         .address = account->address,
         .user = user_of(account),
         .provider = account->provider,
+        .kind = kind_of(account),
         .state = account->state,
         .reason = account->reason,
         .hint = account->hint,

@@ -28,12 +28,13 @@ const char *account_state_name(AccountState state);
 /* What is known of an account; all borrowed, valid until the next call on the account. */
 typedef struct {
     const char *name, *address, *user, *provider;
+    StateKind kind;
     AccountState state;
     const char *reason, *hint; /* NULL when ready */
     const char *const *scopes;
     gint64 token_expires_at;         /* wall clock, seconds; -1: no token in the cache */
     gint64 authorization_expires_at; /* -1: no limit known */
-    gint64 authorized_at;            /* -1: never */
+    gint64 authorized_at;            /* when its credential came; -1: never */
     gboolean unsaved;                /* a rotated refresh token waits for the store */
     guint places_taken;
 } AccountInfo;
@@ -76,7 +77,8 @@ gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToke
  * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. */
 typedef void (*AccountTokenDone)(const AccountToken *token, const GError *error, gpointer data);
 
-/* Waits for a token from the provider, at most timeout_s. done runs once, later, never from inside
+/* Waits for a token from the provider, at most timeout_s. An account with an app password has none:
+ * POSTKEY_ERROR_CONFIGURATION. done runs once, later, never from inside
  * this call; the handle is valid until then. */
 AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
                                   AccountTokenDone done, gpointer data);
@@ -95,8 +97,8 @@ void account_retry_now(Account *account);
 #define ACCOUNT_REJECT_INTERVAL_S 300
 void account_reject_token(Account *account, const Secret *token, const char *detail);
 
-/* A person authorized the account: its refresh token is in the store already, its record in the
- * state. */
+/* The account has a new credential: it is in the store already, its record in the state. reply is
+ * the token that came with it; NULL where none did (an app password). */
 void account_authorized(Account *account, const OauthTokenReply *reply);
 
 /* Connection places: FALSE when max (0: no limit) are taken. */

@@ -1,6 +1,7 @@
 #include "account_refresh.h"
 
 #include "errors.h"
+#include "grant.h"
 #include "log.h"
 #include "lookup.h"
 
@@ -11,8 +12,8 @@ struct AccountRefresh {
     gpointer data;
     Lookup *lookup;
     Provider *provider;
-    HttpCall *call;
-    Secret *refresh_token;
+    GrantCall *call;
+    Secret *credential; /* what the store keeps: a refresh token, a key, a client's secret */
     OauthTokenReply reply;
     gboolean asking_store;
     gboolean exchanging;         /* counted in the context's exchanges */
@@ -24,10 +25,9 @@ static void refresh_free(AccountRefresh *refresh)
     if (refresh->exchanging)
         exchanges_end(refresh->context->exchanges);
     lookup_cancel(refresh->lookup);
-    if (refresh->call)
-        http_cancel(refresh->call);
+    grant_cancel(refresh->call);
     provider_free(refresh->provider);
-    secret_free(refresh->refresh_token);
+    secret_free(refresh->credential);
     oauth_token_reply_clear(&refresh->reply);
     g_free(refresh->account_name);
     g_free(refresh);
@@ -67,13 +67,17 @@ static void finish(AccountRefresh *refresh, const GError *error)
 }
 
 static void fail(AccountRefresh *refresh, PostkeyErrorCode code, const char *reason,
-                 const char *remedy, gint64 retry_after_s)
+                 const char *remedy)
 {
-    GError *error = NULL;
+    g_autoptr(GError) error = NULL;
     error_set(&error, code, NULL, remedy, "%s", reason);
-    error_set_retry_after(error, retry_after_s);
     finish(refresh, error);
-    g_error_free(error);
+}
+
+static StateKind kind_of(const AccountRefresh *refresh)
+{
+    const StateAccount *record = record_of(refresh);
+    return record ? record->kind : STATE_OAUTH;
 }
 
 /* ---- marks in the state ---- */
@@ -83,7 +87,7 @@ static void fail(AccountRefresh *refresh, PostkeyErrorCode code, const char *rea
 static void mark_begun(AccountRefresh *refresh)
 {
     StateAccount *record = record_of(refresh);
-    if (!record || record->rotation == STATE_ROTATION_NEVER)
+    if (!record || record->kind != STATE_OAUTH || record->rotation == STATE_ROTATION_NEVER)
         return;
     gboolean unsaved = unsaved_peek(refresh->context->unsaved, refresh->account_name) != NULL;
     refresh->interrupted_before = record->refreshing && !unsaved;
@@ -166,8 +170,10 @@ static void rotated_token_stored(const GError *error, gpointer data)
 static void store_rotated_token(AccountRefresh *refresh)
 {
     const Secret *unsaved = unsaved_peek(refresh->context->unsaved, refresh->account_name);
-    gboolean same = secret_equal(refresh->reply.refresh_token, refresh->refresh_token);
-    if (!refresh->reply.refresh_token || same) {
+    gboolean same = secret_equal(refresh->reply.refresh_token, refresh->credential);
+    /* Only a refresh token can be rotated: a key or a client's secret must not be overwritten by
+     * what a provider sends beside the access token. */
+    if (!refresh->reply.refresh_token || same || kind_of(refresh) != STATE_OAUTH) {
         g_clear_pointer(&refresh->reply.refresh_token, secret_free);
         mark_ended(refresh);
         finish(refresh, NULL);
@@ -177,7 +183,7 @@ static void store_rotated_token(AccountRefresh *refresh)
     g_autofree char *label = g_strdup_printf("postkey: %s", refresh->account_name);
     /* Where the token before this one never reached the store, the store holds a still older one.
      */
-    const Secret *expected = unsaved ? NULL : refresh->refresh_token;
+    const Secret *expected = unsaved ? NULL : refresh->credential;
     if (unsaved) /* an offer of the older one must not be queued behind our put */
         unsaved_keep(refresh->context->unsaved, refresh->account_name,
                      secret_dup(refresh->reply.refresh_token));
@@ -186,50 +192,34 @@ static void store_rotated_token(AccountRefresh *refresh)
               rotated_token_stored, refresh);
 }
 
-static void tell_lost(AccountRefresh *refresh)
+/* The words that the account keeps until it has another credential. */
+static void tell_lost(AccountRefresh *refresh, const GError *error)
 {
-    g_autofree char *reason = refresh->interrupted_before
-                                  ? g_strdup_printf("rotation interrupted: the refresh token that "
-                                                    "replaced this one was lost before it "
-                                                    "could be kept (%s)",
-                                                    refresh->reply.reason)
-                                  : g_strdup(refresh->reply.reason);
+    const char *told = error_meaning(error) ? error_meaning(error) : error->message;
+    g_autofree char *reason =
+        refresh->interrupted_before
+            ? g_strdup_printf("rotation interrupted: the refresh token that replaced this one was "
+                              "lost before it could be kept (%s)",
+                              told)
+            : g_strdup(told);
     mark_lost(refresh, reason);
-    fail(refresh, POSTKEY_ERROR_AUTHORIZATION, reason, "run postkey authorize again", -1);
+    fail(refresh, POSTKEY_ERROR_AUTHORIZATION, reason, error_remedy(error));
 }
 
-static void token_arrived(const HttpReply *http_reply, const GError *error, gpointer data)
+static void token_arrived(OauthTokenReply *reply, const GError *error, gpointer data)
 {
     AccountRefresh *refresh = data;
     refresh->call = NULL;
-    if (error) {
-        finish(refresh, error);
-        return;
-    }
-    oauth_token_reply_parse(http_reply->status, http_reply->body, http_reply->len, &refresh->reply);
-    switch (refresh->reply.verdict) {
-    case OAUTH_GRANTED:
+    if (!error) {
+        refresh->reply = *reply;
+        *reply = (OauthTokenReply){0};
         store_rotated_token(refresh);
-        return;
-    case OAUTH_GRANT_LOST:
-    case OAUTH_DENIED:
-    case OAUTH_EXPIRED:
-        tell_lost(refresh);
-        return;
-    case OAUTH_CLIENT_REFUSED:
-        mark_ended(refresh);
-        fail(refresh, POSTKEY_ERROR_CONFIGURATION, refresh->reply.reason,
-             "check the OAuth client (postkey client list) and the provider's section", -1);
-        return;
-    case OAUTH_NO_ENDPOINT:
-    case OAUTH_PENDING:
-    case OAUTH_SLOW_DOWN:
-    case OAUTH_TRANSIENT:
-    default:
-        if (refresh->reply.error) /* a provider that says so has rotated nothing */
+    } else if (g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION)) {
+        tell_lost(refresh, error);
+    } else {
+        if (reply && reply->error) /* a provider that says so has rotated nothing */
             mark_ended(refresh);
-        fail(refresh, POSTKEY_ERROR_UNAVAILABLE, refresh->reply.reason,
-             "nothing: postkey tries again by itself", http_reply->retry_after_s);
+        finish(refresh, error);
     }
 }
 
@@ -237,23 +227,24 @@ static void token_arrived(const HttpReply *http_reply, const GError *error, gpoi
 
 static void ask_provider(AccountRefresh *refresh)
 {
-    const Provider *provider = refresh->provider;
-    OauthClient client = {.id = provider->client_id,
-                          .secret = provider->client_secret,
-                          .authentication = provider->client_authentication};
-    g_autoptr(Secret) form = oauth_refresh_request(&client, refresh->refresh_token);
-    g_autoptr(Secret) authorization = oauth_client_authorization(&client);
-    HttpRequest request = {.url = provider->token_endpoint,
-                           .ca_file = provider->ca_file,
-                           .form = form,
-                           .authorization = authorization};
+    const StateAccount *record = record_of(refresh);
+    GrantRequest request = {.kind = kind_of(refresh),
+                            .provider = refresh->provider,
+                            .credential = refresh->credential,
+                            .account = refresh->account_name,
+                            .address = record ? record->address : refresh->account_name};
+    if (record) {
+        request.user = record->login ? record->login : record->address;
+        request.client_id = record->client_id;
+        request.tenant = record->tenant;
+    }
     mark_begun(refresh);
     refresh->exchanging = TRUE;
     exchanges_begin(refresh->context->exchanges);
-    refresh->call = http_start(refresh->context->http, &request, token_arrived, refresh);
+    refresh->call = grant_start(refresh->context->http, &request, token_arrived, refresh);
 }
 
-static void refresh_token_arrived(const Secret *value, const GError *error, gpointer data)
+static void credential_arrived(const Secret *value, const GError *error, gpointer data)
 {
     AccountRefresh *refresh = data;
     refresh->asking_store = FALSE;
@@ -262,18 +253,20 @@ static void refresh_token_arrived(const Secret *value, const GError *error, gpoi
         return;
     }
     if (!value) {
-        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, "its refresh token is not in the keyring",
-             "run postkey authorize again", -1);
+        const char *what = kind_of(refresh) == STATE_OAUTH ? "its refresh token is not in the "
+                                                             "keyring"
+                                                           : "its credential is not in the keyring";
+        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what, "run postkey authorize again");
         return;
     }
-    refresh->refresh_token = secret_dup(value);
+    refresh->credential = secret_dup(value);
     ask_provider(refresh);
 }
 
 static gboolean is_of_another_client(const AccountRefresh *refresh)
 {
     const StateAccount *record = record_of(refresh);
-    return record && record->client_id &&
+    return record && record->kind == STATE_OAUTH && record->client_id &&
            g_strcmp0(record->client_id, refresh->provider->client_id) != 0;
 }
 
@@ -287,18 +280,18 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
         finish(refresh, error);
     } else if (!provider->token_endpoint) {
         fail(refresh, POSTKEY_ERROR_CONFIGURATION, "the provider's token endpoint is not known",
-             "add issuer= or token_endpoint= to the provider's section", -1);
+             "add issuer= or token_endpoint= to the provider's section");
     } else if (is_of_another_client(refresh)) {
         fail(refresh, POSTKEY_ERROR_AUTHORIZATION,
              "it was authorized with another OAuth client than the present one",
-             "run postkey authorize again, or restore the client", -1);
+             "run postkey authorize again, or restore the client");
     } else if (unsaved) {
-        refresh->refresh_token = secret_dup(unsaved);
+        refresh->credential = secret_dup(unsaved);
         ask_provider(refresh);
     } else {
         g_autofree char *name = store_account_name(refresh->account_name);
         refresh->asking_store = TRUE;
-        store_get(refresh->context->store, name, refresh_token_arrived, refresh);
+        store_get(refresh->context->store, name, credential_arrived, refresh);
     }
 }
 
@@ -309,6 +302,8 @@ AccountRefresh *account_refresh_start(Context *context, const char *account_name
     AccountRefresh *refresh = g_new0(AccountRefresh, 1);
     *refresh = (AccountRefresh){
         .context = context, .account_name = g_strdup(account_name), .done = done, .data = data};
-    refresh->lookup = lookup_provider(context, provider_name, provider_ready, refresh);
+    refresh->lookup = kind_of(refresh) == STATE_OAUTH
+                          ? lookup_provider(context, provider_name, provider_ready, refresh)
+                          : lookup_endpoints(context, provider_name, provider_ready, refresh);
     return refresh;
 }

@@ -1,9 +1,9 @@
-/* One refresh of one account, from the provider's section to the keyring (RFC 6749 section 6).
+/* One new access token for one account, from the provider's section to the keyring.
  *
- * The steps: complete the provider (lookup.h), take the refresh token from the store, ask the token
- * endpoint, and where the provider rotated the refresh token put the new one into the store before
- * anybody sees the access token that came with it. The record's fate (lost, interrupted, rotates)
- * is kept in the state.
+ * The steps: complete the provider (lookup.h), take the credential from the store, ask the token
+ * endpoint as its kind wants (grant.h), and where the provider rotated the refresh token put the
+ * new one into the store before anybody sees the access token that came with it. The record's fate
+ * (lost, interrupted, rotates) is kept in the state.
  */
 #pragma once
 

@@ -225,6 +225,17 @@ Account *accounts_nth(const Accounts *accounts, guint n)
     return n < accounts->all->len ? g_ptr_array_index(accounts->all, n) : NULL;
 }
 
+gboolean accounts_is_address(const char *text)
+{
+    const char *at = strrchr(text, '@');
+    if (!at || at == text || !at[1] || strlen(text) > 254)
+        return FALSE;
+    for (; *text; text++)
+        if ((guchar)*text <= 0x20 || *text == 0x7f)
+            return FALSE;
+    return TRUE;
+}
+
 char *accounts_name_for(const Accounts *accounts, const char *address)
 {
     Account *account = find_by_address(accounts, NULL, address, NULL);

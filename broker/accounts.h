@@ -35,6 +35,10 @@ Account *accounts_find_for_sender_among(const Accounts *accounts, const Accounts
 /* By number, for lists; NULL behind the last one. Borrowed. */
 Account *accounts_nth(const Accounts *accounts, guint n);
 
+/* Whether text looks like the address of an account or a login: one that lines of a protocol, files
+ * and keyrings can take. */
+gboolean accounts_is_address(const char *text);
+
 /* The name for an account that is authorized by its address alone: of the one account that has this
  * address, else the address itself. Returns owned. */
 char *accounts_name_for(const Accounts *accounts, const char *address);

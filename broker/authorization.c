@@ -3,6 +3,8 @@
 #include "errors.h"
 #include "flow_browser.h"
 #include "flow_device.h"
+#include "identity.h"
+#include "locate.h"
 #include "log.h"
 #include "lookup.h"
 
@@ -18,7 +20,9 @@ struct Authorization {
     guint port;
     const AuthorizationEvents *events; /* NULL: cancelled while the store is at work */
     gpointer data;
+    Locate *locate;
     Lookup *lookup;
+    IdentityCall *identity;
     Provider *provider;
     FlowDevice *device;
     FlowBrowser *browser;
@@ -50,7 +54,9 @@ static void authorization_free(Authorization *authorization, const GError *error
     GHashTable *authorizing = authorization->context->authorizing;
     if (g_hash_table_lookup(authorizing, authorization->name) == authorization)
         g_hash_table_remove(authorizing, authorization->name);
+    locate_cancel(authorization->locate);
     lookup_cancel(authorization->lookup);
+    identity_cancel(authorization->identity);
     end_flows(authorization, error);
     g_clear_handle_id(&authorization->early_end, g_source_remove);
     g_clear_error(&authorization->early_error);
@@ -115,12 +121,6 @@ static void tell(Authorization *authorization, AuthorizationStep step)
 
 /* ---- the end: check, store, remember ---- */
 
-static gboolean is_identity_scope(const char *scope)
-{
-    static const char *const identity[] = {"openid", "email", "profile", "offline_access", NULL};
-    return g_strv_contains(identity, scope);
-}
-
 /* The first scope asked for that was not granted, or NULL. Identity scopes come back under other
  * names. */
 static const char *missing_scope(const Authorization *authorization)
@@ -129,7 +129,7 @@ static const char *missing_scope(const Authorization *authorization)
     if (!granted)
         return NULL;
     for (char **scope = authorization->scopes; *scope; scope++)
-        if (!is_identity_scope(*scope) && !g_strv_contains(granted, *scope))
+        if (!provider_is_identity_scope(*scope) && !g_strv_contains(granted, *scope))
             return *scope;
     return NULL;
 }
@@ -176,6 +176,8 @@ static void remember(Authorization *authorization)
     record->address = g_strdup(authorization->address);
     record->login = g_strdup(authorization->login);
     record->provider = g_strdup(authorization->provider_name);
+    record->kind = STATE_OAUTH;
+    g_clear_pointer(&record->tenant, g_free);
     record->client_id = g_strdup(authorization->provider->client_id);
     record->scopes = g_strdupv(granted->scopes ? granted->scopes : authorization->scopes);
     g_clear_pointer(&record->lost_reason, g_free);
@@ -243,16 +245,8 @@ static void credential_stored(const GError *error, gpointer data)
     finish(authorization);
 }
 
-/* A flow brought tokens, or an error. */
-static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer data)
+static void check_and_store(Authorization *authorization)
 {
-    Authorization *authorization = data;
-    if (error) {
-        fail(authorization, error);
-        return;
-    }
-    authorization->granted = *reply;
-    *reply = (OauthTokenReply){0};
     g_autoptr(GError) unfit = check_grant(authorization);
     if (unfit) {
         fail(authorization, unfit);
@@ -263,6 +257,32 @@ static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer 
         store_credential(authorization);
     else
         fail(authorization, unfit);
+}
+
+static void identity_told(const char *who, gpointer data)
+{
+    Authorization *authorization = data;
+    authorization->identity = NULL;
+    authorization->granted.id_token_email = g_strdup(who);
+    check_and_store(authorization);
+}
+
+/* A flow brought tokens, or an error. */
+static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer data)
+{
+    Authorization *authorization = data;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    authorization->granted = *reply;
+    *reply = (OauthTokenReply){0};
+    if (authorization->granted.id_token_email)
+        check_and_store(authorization);
+    else
+        authorization->identity =
+            identity_ask(authorization->context->http, authorization->provider,
+                         authorization->granted.access_token, identity_told, authorization);
 }
 
 /* ---- the browser flow ---- */
@@ -392,6 +412,25 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
         start_flow(authorization);
 }
 
+static void provider_located(const char *provider, const char *exchanger, const GError *error,
+                             gpointer data)
+{
+    Authorization *authorization = data;
+    authorization->locate = NULL;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    authorization->provider_name = g_strdup(provider);
+    g_autofree char *reason = locate_reason(provider, exchanger);
+    tell(authorization, (AuthorizationStep){.kind = AUTHORIZATION_PROVIDER,
+                                            .reason = reason,
+                                            .expires_in = -1,
+                                            .authorization_expires_at = -1});
+    authorization->lookup =
+        lookup_provider(authorization->context, provider, provider_ready, authorization);
+}
+
 /* A second authorization of the same account takes the place of the first. */
 static void supersede(Context *context, const char *name)
 {
@@ -402,27 +441,19 @@ static void supersede(Context *context, const char *name)
     error_set(&older->early_error, POSTKEY_ERROR_CANCELLED,
               "A newer one for the same account took its place.", "finish that one",
               "The authorization was cancelled.");
+    locate_cancel(g_steal_pointer(&older->locate));
     lookup_cancel(g_steal_pointer(&older->lookup));
+    identity_cancel(g_steal_pointer(&older->identity));
     end_flows(older, older->early_error);
     older->early_end = g_idle_add(tell_early_end, older);
-}
-
-static gboolean is_address(const char *text)
-{
-    const char *at = text ? strrchr(text, '@') : NULL;
-    if (!at || at == text || !at[1] || strlen(text) > 254)
-        return FALSE;
-    for (; *text; text++)
-        if ((guchar)*text <= 0x20 || *text == 0x7f)
-            return FALSE;
-    return TRUE;
 }
 
 Authorization *authorization_start(Context *context, Accounts *accounts,
                                    const AuthorizationRequest *request,
                                    const AuthorizationEvents *events, gpointer data, GError **error)
 {
-    if (!is_address(request->address) || (request->login && !is_address(request->login))) {
+    if (!accounts_is_address(request->address) ||
+        (request->login && !accounts_is_address(request->login))) {
         error_set(error, POSTKEY_ERROR_USAGE, NULL, "give the mail address, as in you@gmail.com",
                   "this is not a mail address");
         return NULL;
@@ -439,15 +470,7 @@ Authorization *authorization_start(Context *context, Accounts *accounts,
     if (!provider && record && g_ascii_strcasecmp(record->address, request->address) == 0)
         provider = record->provider;
     if (!provider)
-        provider = config_provider_of_address(context->config, request->address);
-    if (!provider) {
-        error_set(error, POSTKEY_ERROR_CONFIGURATION,
-                  "no preset and no section of postkey.conf serves its domain",
-                  "name it: --provider google (also for a Workspace domain), --provider microsoft, "
-                  "or a [provider] section",
-                  "the provider of %s is not known", request->address);
-        return NULL;
-    }
+        provider = config_provider_named_for(context->config, request->address);
     supersede(context, name);
     Authorization *authorization = g_new0(Authorization, 1);
     *authorization = (Authorization){.context = context,
@@ -462,7 +485,11 @@ Authorization *authorization_start(Context *context, Accounts *accounts,
                                      .events = events,
                                      .data = data};
     g_hash_table_replace(context->authorizing, authorization->name, authorization);
-    authorization->lookup = lookup_provider(context, provider, provider_ready, authorization);
+    if (provider)
+        authorization->lookup = lookup_provider(context, provider, provider_ready, authorization);
+    else
+        authorization->locate =
+            locate_provider(context, request->address, provider_located, authorization);
     return authorization;
 }
 

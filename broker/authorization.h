@@ -15,6 +15,7 @@ typedef enum { AUTHORIZATION_AUTO, AUTHORIZATION_DEVICE, AUTHORIZATION_BROWSER }
 
 /* The names are those of the interface's steps. */
 typedef enum {
+    AUTHORIZATION_PROVIDER, /* found by the MX records of the address; reason says how */
     AUTHORIZATION_VISIT,
     AUTHORIZATION_WAITING,
     AUTHORIZATION_FALLBACK,
@@ -24,11 +25,11 @@ typedef enum {
 /* All borrowed for the callback; NULL and -1: does not apply. */
 typedef struct {
     AuthorizationStepKind kind;
-    AuthorizationFlow flow; /* never AUTO */
+    AuthorizationFlow flow; /* AUTO where no flow has begun: PROVIDER */
     const char *account, *provider;
     const char *verification_uri, *verification_uri_complete, *user_code; /* VISIT, device */
     const char *authorization_uri;                                        /* VISIT, browser */
-    const char *reason;                                                   /* FALLBACK */
+    const char *reason;                                                   /* FALLBACK, PROVIDER */
     const char *const *scopes;                                            /* DONE */
     gint64 expires_in;
     gint64 authorization_expires_at; /* DONE */
@@ -53,14 +54,14 @@ typedef struct {
 
 /* The callbacks run later, from the main loop; after DONE or failed the handle is gone. An account
  * has one authorization at a time: a second one cancels the first (whose failed says
- * POSTKEY_ERROR_CANCELLED). NULL with POSTKEY_ERROR_USAGE (address, purposes) or
- * POSTKEY_ERROR_CONFIGURATION (no provider for the address). */
+ * POSTKEY_ERROR_CANCELLED). NULL with POSTKEY_ERROR_USAGE (address). */
 Authorization *authorization_start(Context *context, Accounts *accounts,
                                    const AuthorizationRequest *request,
                                    const AuthorizationEvents *events, gpointer data,
                                    GError **error);
 
-/* The names of the account and of the provider that it is about. Borrowed. */
+/* The names of the account and of the provider that it is about; the provider's is NULL while it is
+ * looked for (the step PROVIDER tells). Borrowed. */
 const char *authorization_account(const Authorization *authorization);
 const char *authorization_provider(const Authorization *authorization);
 

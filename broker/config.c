@@ -162,7 +162,8 @@ static gboolean finish_account(const ConfigLoader *loader, ConfigAccount *accoun
     if (account->provider && !provider)
         return config_sections_refuse(
             error, config_sections_place(loader, "account", account->name, "provider"),
-            "name a preset (google, microsoft), or add its [provider NAME] section",
+            "name a preset (google, microsoft, yahoo, fastmail), or add its [provider NAME] "
+            "section",
             "provider=%s is not known", account->provider);
     return TRUE;
 }
@@ -239,7 +240,7 @@ static const char *only_section(const Config *config)
     return name;
 }
 
-const char *config_provider_of_address(const Config *config, const char *address)
+const char *config_provider_named_for(const Config *config, const char *address)
 {
     for (guint i = 0; i < config->accounts->len; i++) {
         const ConfigAccount *account = config->accounts->pdata[i];
@@ -250,6 +251,12 @@ const char *config_provider_of_address(const Config *config, const char *address
     const char *name = at ? section_of_domain(config, at + 1) : NULL;
     if (!name && at)
         name = provider_of_domain(at + 1);
+    return name;
+}
+
+const char *config_provider_of_address(const Config *config, const char *address)
+{
+    const char *name = config_provider_named_for(config, address);
     return name ? name : only_section(config);
 }
 

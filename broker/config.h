@@ -20,6 +20,7 @@ typedef struct {
     GPtrArray *servers; /* of ProviderServer; NULL: the provider's */
     gint64 daily_messages, daily_recipients, messages_per_minute; /* -1: the provider's */
     gint64 recipients_per_message, connections;                   /* -1: the provider's */
+    gint64 rotate_after_s; /* warn when the credential is older; 0: never */
 } ConfigAccount;
 
 typedef struct {
@@ -54,9 +55,15 @@ Provider *config_provider(const Config *config, const char *name);
 /* The same without a copy, and so without copies of its secrets: borrowed from config. */
 const Provider *config_peek_provider(const Config *config, const char *name);
 
-/* The name of the provider for an address: of the account section that names this address, else of
- * the provider section that has its domain in domains=, else of the preset for its domain, else the
- * only [provider] section there is. NULL when none fits. Borrowed. */
+/* The name of the provider that the configuration or a preset names for an address: of the account
+ * section with this address, else of the provider section that has its domain in domains=, else of
+ * the preset for its domain. NULL when none does. Borrowed. */
+const char *config_provider_named_for(const Config *config, const char *address);
+
+/* The name of the provider for an address where nobody is asked for more: of the account section
+ * that names this address, else of the provider section that has its domain in domains=, else of
+ * the preset for its domain, else the only [provider] section there is. NULL when none fits.
+ * Borrowed. */
 const char *config_provider_of_address(const Config *config, const char *address);
 
 /* Whether this can name an account or a provider: letters, digits and "._@+-" behind the first.

@@ -76,6 +76,7 @@ static const Key keys[] = {
     {"account", "messages_per_minute", CONFIG_COUNT, ACCOUNT(messages_per_minute)},
     {"account", "recipients_per_message", CONFIG_COUNT, ACCOUNT(recipients_per_message)},
     {"account", "connections", CONFIG_COUNT, ACCOUNT(connections)},
+    {"account", "rotate_after", CONFIG_DURATION, ACCOUNT(rotate_after_s)},
 
     {"sender", "root", CONFIG_ADDRESS, BROKER(sender_root)},
     {"sender", "ehlo_name", CONFIG_HOST_NAME, BROKER(sender_ehlo_name)},

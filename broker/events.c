@@ -21,6 +21,7 @@ static const char *const names[] = {
     [EVENT_REVOKED] = "revoked",
     [EVENT_FORGOTTEN] = "forgotten",
     [EVENT_THROTTLED] = "throttled",
+    [EVENT_ROTATION_DUE] = "rotation_due",
 };
 
 Events *events_new(void)
@@ -55,7 +56,8 @@ static void reap(Events *events)
 static void log_event(const Event *event)
 {
     const char *name = events_name(event->kind);
-    if (event->kind == EVENT_AUTHORIZATION_REQUIRED || event->kind == EVENT_REFRESH_FAILED)
+    if (event->kind == EVENT_AUTHORIZATION_REQUIRED || event->kind == EVENT_REFRESH_FAILED ||
+        event->kind == EVENT_ROTATION_DUE)
         log_warning("%s: %s: %s", event->account, name,
                     event->reason ? event->reason : "no reason given");
     else if (event->reason)

@@ -12,6 +12,7 @@ typedef enum {
     EVENT_REVOKED,
     EVENT_FORGOTTEN,
     EVENT_THROTTLED,
+    EVENT_ROTATION_DUE,
 } EventKind;
 
 typedef struct {

@@ -20,6 +20,7 @@ struct Lookup {
     HttpCall *fetch;
     gsize tried; /* of well_known */
     gboolean asking_store;
+    gboolean without_client;
 };
 
 static void lookup_free(Lookup *lookup)
@@ -103,12 +104,16 @@ static void client_secret_arrived(const Secret *value, const GError *error, gpoi
     finish(lookup, NULL);
 }
 
-/* The last step: finishes, or asks the store for the secret. */
+/* The last step: finishes, or asks the store for the client's secret. */
 static void add_client(Lookup *lookup)
 {
     const char *client_id = NULL;
     gboolean has_secret = FALSE;
     GError *error = NULL;
+    if (lookup->without_client) {
+        finish(lookup, NULL);
+        return;
+    }
     switch (lookup_client(lookup->context, lookup->provider->name, &client_id, &has_secret)) {
     case LOOKUP_CLIENT_OF_CONFIG:
         finish(lookup, NULL);
@@ -241,6 +246,13 @@ Lookup *lookup_provider(Context *context, const char *name, LookupDone done, gpo
     Lookup *lookup = g_new0(Lookup, 1);
     *lookup = (Lookup){.context = context, .name = g_strdup(name), .done = done, .data = data};
     lookup->begin = g_idle_add(begin, lookup);
+    return lookup;
+}
+
+Lookup *lookup_endpoints(Context *context, const char *name, LookupDone done, gpointer data)
+{
+    Lookup *lookup = lookup_provider(context, name, done, data);
+    lookup->without_client = TRUE;
     return lookup;
 }
 

@@ -16,6 +16,10 @@ typedef void (*LookupDone)(Provider *provider, const GError *error, gpointer dat
  * Connect Discovery 1.0 section 4, then RFC 8414 section 3). The handle is valid until done. */
 Lookup *lookup_provider(Context *context, const char *name, LookupDone done, gpointer data);
 
+/* The same without a client, for a credential that needs none (a service account's key) or is one
+ * (a client's own secret). */
+Lookup *lookup_endpoints(Context *context, const char *name, LookupDone done, gpointer data);
+
 /* done will not run. */
 void lookup_cancel(Lookup *lookup);
 

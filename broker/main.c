@@ -10,6 +10,7 @@
 #include "notify.h"
 #include "notify_helper.h"
 #include "paths.h"
+#include "rotation.h"
 #include "service.h"
 #include "store_choice.h"
 #include "timer.h"
@@ -43,6 +44,7 @@ typedef struct {
     Listener listener;
     Service *service;
     Notify *notify;
+    Rotation *rotation;
     char *config_path;
     GMainLoop *loop;
     int state_lock_fd; /* held as long as we live */
@@ -259,6 +261,7 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
+    broker->rotation = rotation_new(context);
     return TRUE;
 }
 
@@ -303,6 +306,7 @@ static void broker_free(Broker *broker)
     service_free(broker->service);
     notify_free(broker->notify);
     listen_close(&broker->listener);
+    rotation_free(broker->rotation);
     accounts_free(broker->methods.accounts);
     http_client_free(context->http);
     unsaved_free(context->unsaved);

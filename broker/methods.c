@@ -31,6 +31,8 @@ static const Method methods_table[] = {
     {"Authorize", method_authorize, MANAGE, TRUE,
      "address:s provider?s account?s login?s flow?s purposes?a port?i"},
     {"CompleteAuthorization", method_complete_authorization, MANAGE, FALSE, "account:s redirect:s"},
+    {"AddCredential", method_add_credential, MANAGE, FALSE,
+     "address:s provider?s account?s login?s kind:s secret:s client_id?s tenant?s"},
     {"Revoke", method_revoke, MANAGE, FALSE, "account:s"},
     {"Forget", method_forget, MANAGE, FALSE, "account:s"},
     {"Refresh", method_refresh, MANAGE, FALSE, "account:s"},

@@ -31,6 +31,8 @@ void method_forget(Methods *methods, Call *call);
 void method_authorize(Methods *methods, Call *call);
 void method_complete_authorization(Methods *methods, Call *call);
 
+void method_add_credential(Methods *methods, Call *call);
+
 void method_import_client(Methods *methods, Call *call);
 void method_get_clients(Methods *methods, Call *call);
 void method_remove_client(Methods *methods, Call *call);

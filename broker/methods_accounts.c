@@ -1,6 +1,7 @@
 #include "methods.h"
 
 #include "revocation.h"
+#include "rotation.h"
 
 static void add_limit(cJSON *object, const char *key, gint64 limit)
 {
@@ -33,7 +34,7 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_string(object, "address", info.address);
     json_add_string(object, "user", info.user);
     json_add_string(object, "provider", info.provider);
-    json_add_string(object, "kind", "oauth");
+    json_add_string(object, "kind", state_kind_name(info.kind));
     json_add_string(object, "state", account_state_name(info.state));
     json_add_string(object, "reason", info.reason);
     json_add_string(object, "hint", info.hint);
@@ -41,6 +42,7 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_time(object, "token_expires", info.token_expires_at);
     json_add_time(object, "authorization_expires", info.authorization_expires_at);
     json_add_time(object, "authorized", info.authorized_at);
+    json_add_time(object, "rotate", rotation_due_at(methods->context, info.name));
     cJSON_AddBoolToObject(object, "unsaved", info.unsaved);
     json_add_time(object, "connections", info.places_taken);
     add_ledger(object, methods, &info);

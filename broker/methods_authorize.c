@@ -15,9 +15,8 @@ typedef struct {
 } Authorizing;
 
 static const char *const step_names[] = {
-    [AUTHORIZATION_VISIT] = "visit",
-    [AUTHORIZATION_WAITING] = "waiting",
-    [AUTHORIZATION_FALLBACK] = "fallback",
+    [AUTHORIZATION_PROVIDER] = "provider", [AUTHORIZATION_VISIT] = "visit",
+    [AUTHORIZATION_WAITING] = "waiting",   [AUTHORIZATION_FALLBACK] = "fallback",
     [AUTHORIZATION_DONE] = "done",
 };
 
@@ -32,7 +31,8 @@ static cJSON *describe(const AuthorizationStep *step)
 {
     cJSON *reply = cJSON_CreateObject();
     json_add_string(reply, "step", step_names[step->kind]);
-    json_add_string(reply, "flow", step->flow == AUTHORIZATION_DEVICE ? "device" : "browser");
+    if (step->flow != AUTHORIZATION_AUTO)
+        json_add_string(reply, "flow", step->flow == AUTHORIZATION_DEVICE ? "device" : "browser");
     json_add_string(reply, "account", step->account);
     json_add_string(reply, "provider", step->provider);
     json_add_string(reply, "verification_uri", step->verification_uri);
@@ -50,6 +50,8 @@ static cJSON *describe(const AuthorizationStep *step)
 static void stepped(const AuthorizationStep *step, gpointer data)
 {
     Authorizing *authorizing = data;
+    if (step->kind == AUTHORIZATION_PROVIDER)
+        authorizing->provider = g_strdup(step->provider);
     if (step->kind != AUTHORIZATION_DONE) {
         call_continue(authorizing->call, describe(step));
         return;
@@ -62,7 +64,7 @@ static void failed(const GError *error, gpointer data)
 {
     Authorizing *authorizing = data;
     methods_fail_provider(authorizing->methods, authorizing->call, error, authorizing->account,
-                          authorizing->provider);
+                          authorizing->provider ? authorizing->provider : "");
     authorizing_free(authorizing);
 }
 

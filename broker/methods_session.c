@@ -2,9 +2,11 @@
 
 #include "errors.h"
 #include "fileio.h"
+#include "password.h"
 #include "users.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* It travels in one message, where each line end takes two bytes. */
 #define CA_FILE_MAX (VARLINK_MESSAGE_MAX * 3 / 4)
@@ -20,6 +22,7 @@ typedef struct {
     Call *call;    /* OpenSession itself, until the credential is there */
     AccountWaiter *waiter;
     LedgerReservation *message; /* begun and not ended; NULL: none */
+    PasswordCall *password;     /* of an account with an app password, in the place of waiter */
 } Session;
 
 static Account *account_of(const Session *session)
@@ -108,7 +111,10 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     json_add_string(route, "provider", info.provider);
     cJSON_AddItemToObject(route, "servers", describe_servers(servers));
     json_add_string(route, "ca", ca);
-    json_add_strings(route, "mechanisms", (const char *const *)provider->mechanisms);
+    static const char *const with_password[] = {"PLAIN", "LOGIN", NULL};
+    json_add_strings(route, "mechanisms",
+                     info.kind == STATE_APP_PASSWORD ? with_password
+                                                     : (const char *const *)provider->mechanisms);
     gint64 recipients = limits_of(config, info.name, info.provider).recipients_per_message;
     if (recipients > 0)
         json_add_time(route, "recipients_per_message", recipients);
@@ -130,14 +136,9 @@ static void reply_credential(Session *session, const AccountToken *token)
     call_reply(g_steal_pointer(&session->call), reply);
 }
 
-static void credential_arrived(const AccountToken *token, const GError *error, gpointer data)
+/* There is no credential: ends the session. */
+static void fail_opening(Session *session, const GError *error)
 {
-    Session *session = data;
-    session->waiter = NULL;
-    if (token) {
-        reply_credential(session, token);
-        return;
-    }
     Call *call = g_steal_pointer(&session->call);
     Account *account = account_of(session);
     g_autofree char *name = g_strdup(session->account);
@@ -147,12 +148,40 @@ static void credential_arrived(const AccountToken *token, const GError *error, g
     methods_fail_provider(methods, call, error, name, provider);
 }
 
+static void credential_arrived(const AccountToken *token, const GError *error, gpointer data)
+{
+    Session *session = data;
+    session->waiter = NULL;
+    if (token)
+        reply_credential(session, token);
+    else
+        fail_opening(session, error);
+}
+
+static void password_arrived(const Secret *password, const GError *error, gpointer data)
+{
+    Session *session = data;
+    session->password = NULL;
+    if (error) {
+        fail_opening(session, error);
+        return;
+    }
+    Account *account = account_of(session);
+    cJSON *credential = cJSON_CreateObject();
+    json_add_string(credential, "user", account ? account_info(account).user : session->account);
+    json_add_string(credential, "password", secret_reveal(password));
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddItemToObject(reply, "credential", credential);
+    call_reply(g_steal_pointer(&session->call), reply);
+}
+
 /* The peer goes away while the credential is awaited; the session itself ends with the connection.
  */
 static void opening_hung_up(gpointer data)
 {
     Session *session = data;
     account_waiter_cancel(g_steal_pointer(&session->waiter));
+    password_cancel(g_steal_pointer(&session->password));
     session->call = NULL;
 }
 
@@ -170,7 +199,10 @@ static void begin_session(Methods *methods, Call *call, Account *account, cJSON 
     cJSON_AddItemToObject(reply, "route", route);
     call_continue(call, reply);
     AccountToken token;
-    if (account_peek_token(account, ACCOUNT_MIN_VALIDITY_DEFAULT, &token))
+    if (account_info(account).kind == STATE_APP_PASSWORD)
+        session->password =
+            password_get(methods->context, session->account, password_arrived, session);
+    else if (account_peek_token(account, ACCOUNT_MIN_VALIDITY_DEFAULT, &token))
         reply_credential(session, &token);
     else
         session->waiter =
@@ -272,6 +304,11 @@ void method_open_session(Methods *methods, Call *call)
     Account *account = find_account(methods, call);
     if (!account)
         return;
+    /* A token ends by itself; a password does not: whoever it is shown to has the account. */
+    if (account_info(account).kind == STATE_APP_PASSWORD && call_peer(call)->uid != geteuid()) {
+        call_error(call, "org.varlink.service.PermissionDenied", NULL);
+        return;
+    }
     const char *provider_name = account_identity(account).provider;
     g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
     if (!provider)

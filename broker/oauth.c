@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DEVICE_GRANT "urn:ietf:params:oauth:grant-type:device_code"
+#define ASSERTION_GRANT "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 /* ---- requests ---- */
 
@@ -62,6 +63,23 @@ Secret *oauth_refresh_request(const OauthClient *client, const Secret *refresh_t
         {"grant_type", "refresh_token"},
         {"refresh_token", secret_reveal(refresh_token)},
     };
+    return make_request(client, fields, G_N_ELEMENTS(fields));
+}
+
+/* No client: the assertion names its issuer. */
+Secret *oauth_assertion_request(const Secret *assertion)
+{
+    const FormField fields[] = {
+        {"grant_type", ASSERTION_GRANT},
+        {"assertion", secret_reveal(assertion)},
+    };
+    return secret_take(form_encode(fields, G_N_ELEMENTS(fields)));
+}
+
+Secret *oauth_client_credentials_request(const OauthClient *client, const char *const *scopes)
+{
+    g_autofree char *scope = g_strjoinv(" ", (char **)scopes);
+    const FormField fields[] = {{"grant_type", "client_credentials"}, {"scope", scope}};
     return make_request(client, fields, G_N_ELEMENTS(fields));
 }
 

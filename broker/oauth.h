@@ -26,6 +26,10 @@ Secret *oauth_code_request(const OauthClient *client, const Secret *code, const 
                            const Secret *verifier);
 /* RFC 6749 section 6 */
 Secret *oauth_refresh_request(const OauthClient *client, const Secret *refresh_token);
+/* RFC 7523 section 2.1: the assertion says who asks, and for what */
+Secret *oauth_assertion_request(const Secret *assertion);
+/* RFC 6749 section 4.4.2. scopes: space-separated on the wire */
+Secret *oauth_client_credentials_request(const OauthClient *client, const char *const *scopes);
 /* RFC 7009 section 2.1 */
 Secret *oauth_revocation_request(const OauthClient *client, const Secret *refresh_token);
 
@@ -77,6 +81,10 @@ typedef struct {
     char **scopes;                   /* NULL: not said, so as asked (RFC 6749 section 5.1) */
     char *id_token_email;            /* the ID token's email, else its preferred_username */
 } OauthTokenReply;
+
+/* Who a userinfo answer (OpenID Connect Core section 5.3.2) says signed in: its email, else its
+ * preferred_username. Returns owned; NULL where it does not say. */
+char *oauth_userinfo_parse(guint http_status, const char *body, gsize len);
 
 /* Reads an answer of the token endpoint; always gives a verdict. Lengths of fields are bounded
  * (OAUTH_TOKEN_MAX), token_type has to be Bearer in any case, or absent. */

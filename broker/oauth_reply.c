@@ -141,21 +141,31 @@ static char **read_scopes(const cJSON *object)
     return g_strdupv((char **)scopes->pdata);
 }
 
+/* Who the claims are about; NULL when they do not say. */
+static char *identity_of_claims(const cJSON *claims)
+{
+    const char *name = json_string_or(claims, "email", NULL);
+    if (!name || !*name)
+        name = json_string_or(claims, "preferred_username", NULL);
+    if (!name || !*name || strnlen(name, IDENTITY_MAX + 1) > IDENTITY_MAX)
+        return NULL;
+    return log_printable(name, IDENTITY_MAX);
+}
+
 /* Who signed in; NULL when the ID token does not say, or cannot be read: then nobody is claimed. */
 static char *read_identity(const cJSON *object)
 {
     const char *token = NULL;
     if (json_string(object, "id_token", &token) != JSON_FOUND)
         return NULL;
-    cJSON *claims = jwt_claims(token, NULL);
-    const char *name = json_string_or(claims, "email", NULL);
-    if (!name || !*name)
-        name = json_string_or(claims, "preferred_username", NULL);
-    char *identity = NULL;
-    if (name && *name && strnlen(name, IDENTITY_MAX + 1) <= IDENTITY_MAX)
-        identity = log_printable(name, IDENTITY_MAX);
-    cJSON_Delete(claims);
-    return identity;
+    g_autoptr(cJSON) claims = jwt_claims(token, NULL);
+    return identity_of_claims(claims);
+}
+
+char *oauth_userinfo_parse(guint http_status, const char *body, gsize len)
+{
+    g_autoptr(cJSON) claims = json_parse_object(body ? body : "", len, NULL);
+    return is_success(http_status) ? identity_of_claims(claims) : NULL;
 }
 
 /* Returns what is wrong with the answer, or NULL. */

@@ -13,7 +13,8 @@ static const char *const default_purposes[] = {"smtp", "imap", NULL};
 
 typedef struct {
     const char *name;
-    const char *domains; /* lists here are separated by blanks, servers by ';' */
+    const char *domains;         /* lists here are separated by blanks, servers by ';' */
+    const char *mail_exchangers; /* names, or ".suffix" for all below */
     const char *issuer;
     const char *device_authorization_endpoint;
     const char *authorization_endpoint;
@@ -25,6 +26,7 @@ typedef struct {
     const char *redirect_host;
     const char *purpose_scopes[PURPOSES];
     const char *identity_scopes;
+    const char *client_scope; /* of a client by itself; NULL: the mail scopes */
     const char *servers;
     const char *mechanisms;
     gint64 daily_messages, daily_recipients, messages_per_minute;
@@ -33,11 +35,15 @@ typedef struct {
 
 #define MICROSOFT "https://login.microsoftonline.com/common/oauth2/v2.0/"
 #define OUTLOOK "https://outlook.office.com/"
+#define YAHOO "https://api.login.yahoo.com/"
+#define FASTMAIL "https://www.fastmail.com/dev/"
 
 static const Preset presets[] = {
     {
         .name = "google",
         .domains = "gmail.com googlemail.com",
+        .mail_exchangers = "smtp.google.com aspmx.l.google.com .aspmx.l.google.com "
+                           ".googlemail.com",
         .issuer = "https://accounts.google.com",
         .device_authorization_endpoint = "https://oauth2.googleapis.com/device/code",
         .authorization_endpoint = "https://accounts.google.com/o/oauth2/v2/auth",
@@ -62,6 +68,7 @@ static const Preset presets[] = {
         /* No issuer: that of the tenant "common" is a template, which no reply equals. */
         .name = "microsoft",
         .domains = "outlook.com hotmail.com live.com msn.com",
+        .mail_exchangers = ".mail.protection.outlook.com .mx.microsoft",
         .device_authorization_endpoint = MICROSOFT "devicecode",
         .authorization_endpoint = MICROSOFT "authorize",
         .token_endpoint = MICROSOFT "token",
@@ -72,11 +79,49 @@ static const Preset presets[] = {
                            [FOR_POP] = OUTLOOK "POP.AccessAsUser.All"},
         /* profile: preferred_username, where a work account has no email */
         .identity_scopes = "offline_access openid email profile",
+        .client_scope = "https://outlook.office365.com/.default",
         .servers = "smtp.office365.com:587 starttls",
         .mechanisms = "XOAUTH2",
         .daily_recipients = 10000,
         .messages_per_minute = 30,
         .connections = 3,
+    },
+    {
+        /* No issuer: with mail-w alone no ID token comes, and nothing is left to discover. */
+        .name = "yahoo",
+        .domains =
+            "yahoo.com ymail.com rocketmail.com myyahoo.com yahoo.ca yahoo.co.in yahoo.co.uk "
+            "yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx yahoo.de yahoo.es yahoo.fr "
+            "yahoo.ie yahoo.in yahoo.it yahoo.se",
+        .mail_exchangers = ".yahoodns.net",
+        .authorization_endpoint = YAHOO "oauth2/request_auth",
+        .token_endpoint = YAHOO "oauth2/get_token",
+        .revocation_endpoint = YAHOO "oauth2/revoke",
+        .userinfo_endpoint = YAHOO "openid/v1/userinfo",
+        .setup_uri = "https://developer.yahoo.com/apps/",
+        .redirect_host = "localhost",
+        .purpose_scopes = {[FOR_SMTP] = "mail-w", [FOR_IMAP] = "mail-w", [FOR_POP] = "mail-w"},
+        .identity_scopes = "",
+        .servers = "smtp.mail.yahoo.com:465 tls;smtp.mail.yahoo.com:587 starttls",
+        .mechanisms = "XOAUTH2 OAUTHBEARER",
+        .daily_messages = 500,
+        .recipients_per_message = 100,
+    },
+    {
+        .name = "fastmail",
+        .domains = "fastmail.com fastmail.fm fastmail.net fastmail.org fastmail.us fastmail.co.uk "
+                   "fastmail.de fastmail.jp sent.com messagingengine.com",
+        .mail_exchangers = ".messagingengine.com",
+        .authorization_endpoint = "https://api.fastmail.com/oauth/authorize",
+        .token_endpoint = "https://api.fastmail.com/oauth/refresh",
+        .setup_uri = "https://www.fastmail.com/for-developers/",
+        .redirect_host = "127.0.0.1",
+        .purpose_scopes = {[FOR_SMTP] = FASTMAIL "protocol-smtp",
+                           [FOR_IMAP] = FASTMAIL "protocol-imap",
+                           [FOR_POP] = FASTMAIL "protocol-pop"},
+        .identity_scopes = "offline_access",
+        .servers = "smtp.fastmail.com:465 tls;smtp.fastmail.com:587 starttls",
+        .mechanisms = "OAUTHBEARER XOAUTH2",
     },
 };
 
@@ -230,6 +275,76 @@ const char *provider_of_domain(const char *domain)
     return NULL;
 }
 
+/* A name, or ".suffix" for all below it. */
+static gboolean is_exchanger(const char *pattern, const char *host)
+{
+    return *pattern == '.' ? g_str_has_suffix(host, pattern) : strcmp(pattern, host) == 0;
+}
+
+const char *provider_of_mail_exchanger(const char *host)
+{
+    g_autofree char *lower = g_ascii_strdown(host, -1);
+    gsize len = strlen(lower);
+    if (len > 0 && lower[len - 1] == '.') /* DNS may end a name with the root */
+        lower[len - 1] = '\0';
+    for (gsize i = 0; i < G_N_ELEMENTS(presets); i++) {
+        g_auto(GStrv) patterns = g_strsplit(presets[i].mail_exchangers, " ", -1);
+        for (char **pattern = patterns; *pattern; pattern++)
+            if (is_exchanger(*pattern, lower))
+                return presets[i].name;
+    }
+    return NULL;
+}
+
+/* ---- tenants ---- */
+
+static gboolean is_tenant(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (!g_ascii_isalnum(*p) && !strchr("-.", *p))
+            return FALSE;
+    return *text && strlen(text) <= 255;
+}
+
+/* Where the path of an endpoint has a tenant that stands for many; NULL: nowhere. */
+static const char *find_tenant(const char *endpoint, gsize *len)
+{
+    static const char *const names[] = {"/common/", "/organizations/", "/consumers/"};
+    for (gsize i = 0; endpoint && i < G_N_ELEMENTS(names); i++) {
+        const char *found = strstr(endpoint, names[i]);
+        *len = strlen(names[i]) - 2;
+        if (found)
+            return found + 1;
+    }
+    return NULL;
+}
+
+gboolean provider_set_tenant(Provider *provider, const char *tenant, GError **error)
+{
+    gsize len = 0;
+    const char *place = find_tenant(provider->token_endpoint, &len);
+    if (!tenant && !place)
+        return TRUE;
+    if (!tenant || !place || !is_tenant(tenant)) {
+        error_set(error, POSTKEY_ERROR_USAGE,
+                  !place ? "its token endpoint has no place for one"
+                         : "a client by itself gets tokens from one organisation alone",
+                  !place ? "leave the tenant out"
+                         : "name the organisation with --tenant, by its domain or its id",
+                  !place   ? "the provider %s knows no tenants"
+                  : tenant ? "this is no tenant of the provider %s"
+                           : "the tenant at the provider %s is not known",
+                  provider->name);
+        return FALSE;
+    }
+    g_autofree char *before =
+        g_strndup(provider->token_endpoint, (gsize)(place - provider->token_endpoint));
+    char *endpoint = g_strconcat(before, tenant, place + len, NULL);
+    g_free(provider->token_endpoint);
+    provider->token_endpoint = endpoint;
+    return TRUE;
+}
+
 /* ---- scopes ---- */
 
 static int find_purpose(const char *name)
@@ -277,6 +392,33 @@ char **provider_scopes(const Provider *provider, const char *const *purposes, GE
     add_words(scopes, preset->identity_scopes);
     g_ptr_array_add(scopes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&scopes), FALSE);
+}
+
+gboolean provider_is_identity_scope(const char *scope)
+{
+    static const char *const identity[] = {"openid", "email", "profile", "offline_access", NULL};
+    return g_strv_contains(identity, scope);
+}
+
+char **provider_service_account_scopes(const Provider *provider, GError **error)
+{
+    static const char *const purposes[] = {"smtp", NULL};
+    g_auto(GStrv) all = provider_scopes(provider, purposes, error);
+    if (!all)
+        return NULL;
+    g_autoptr(GStrvBuilder) mail = g_strv_builder_new();
+    for (char **scope = all; *scope; scope++)
+        if (!provider_is_identity_scope(*scope))
+            g_strv_builder_add(mail, *scope);
+    return g_strv_builder_end(mail);
+}
+
+char **provider_client_scopes(const Provider *provider, GError **error)
+{
+    const Preset *preset = find_preset(provider->name);
+    if (preset && preset->client_scope)
+        return g_strsplit(preset->client_scope, " ", -1);
+    return provider_service_account_scopes(provider, error);
 }
 
 /* ---- discovery ---- */

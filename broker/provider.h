@@ -64,11 +64,31 @@ Provider *provider_preset(const char *name);
  * static. */
 const char *provider_of_domain(const char *domain);
 
+/* The preset whose servers take the mail of a domain with this MX record ("aspmx.l.google.com" ->
+ * "google"), or NULL. Borrowed, static. */
+const char *provider_of_mail_exchanger(const char *host);
+
 /* The scopes to ask for: the configured ones; else the preset's for the purposes ("smtp", "imap",
  * "pop"; NULL: smtp and imap) and for the identity. At Google one scope is for all three.
  * POSTKEY_ERROR_CONFIGURATION where neither says any; POSTKEY_ERROR_USAGE for an unknown purpose.
  * Returns owned. */
 char **provider_scopes(const Provider *provider, const char *const *purposes, GError **error);
+
+/* Whether a scope is about who signs in, or how long for, and opens no mail: "openid", "email",
+ * "profile", "offline_access". */
+gboolean provider_is_identity_scope(const char *scope);
+
+/* The scopes where no person signs in. A service account (RFC 7523) asks for the mail scopes alone:
+ * an administrator has to allow each by name. A client with its own credentials (RFC 6749 section
+ * 4.4) does so too, except where the preset has one scope for it (Microsoft's /.default). Errors
+ * and ownership as provider_scopes(). */
+char **provider_service_account_scopes(const Provider *provider, GError **error);
+char **provider_client_scopes(const Provider *provider, GError **error);
+
+/* Puts an organisation's tenant into the token endpoint, in the place of the segment "common",
+ * "organizations" or "consumers" of its path. With NULL, an endpoint with such a segment is an
+ * error: a client by itself belongs to one tenant. POSTKEY_ERROR_USAGE. */
+gboolean provider_set_tenant(Provider *provider, const char *tenant, GError **error);
 
 /* Fills what is missing from a discovery document, after checking that its issuer is the provider's
  * to the letter and that each endpoint is https. FALSE with POSTKEY_ERROR_CONFIGURATION; then

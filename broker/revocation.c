@@ -103,6 +103,23 @@ static void refresh_token_arrived(const Secret *value, const GError *error, gpoi
         delete_here(revocation);
 }
 
+static StateKind kind_of(const Revocation *revocation)
+{
+    const StateAccount *record =
+        state_account(revocation->context->state, revocation->account_name);
+    return record ? record->kind : STATE_OAUTH;
+}
+
+static const char *remedy_of_kind(StateKind kind)
+{
+    if (kind == STATE_SERVICE_ACCOUNT)
+        return "delete the key in Google's console, then run: postkey forget ACCOUNT";
+    if (kind == STATE_APP_PASSWORD)
+        return "delete the app password on the provider's account page, then run: postkey forget "
+               "ACCOUNT";
+    return "delete the client's secret in the provider's console, then run: postkey forget ACCOUNT";
+}
+
 static void provider_ready(Provider *provider, const GError *error, gpointer data)
 {
     Revocation *revocation = data;
@@ -110,6 +127,10 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     const Secret *unsaved = unsaved_peek(revocation->context->unsaved, revocation->account_name);
     if (error) {
         finish(revocation, error);
+    } else if (kind_of(revocation) != STATE_OAUTH) {
+        fail(revocation, POSTKEY_ERROR_CONFIGURATION,
+             "only a person's authorization can be revoked", remedy_of_kind(kind_of(revocation)),
+             "a key, a password or a client's secret cannot be withdrawn from here");
     } else if (!provider->revocation_endpoint) {
         fail(revocation, POSTKEY_ERROR_CONFIGURATION,
              "its revocation endpoint is not known, or it has none",
@@ -134,7 +155,9 @@ Revocation *revocation_start(Context *context, Accounts *accounts, const char *a
                                .done = done,
                                .data = data};
     const StateAccount *record = state_account(context->state, account_name);
-    if (at_provider && record) /* the handle is not kept either */
+    if (at_provider && record && record->kind != STATE_OAUTH) /* the handles are not kept either */
+        (void)lookup_endpoints(context, record->provider, provider_ready, revocation);
+    else if (at_provider && record)
         (void)lookup_provider(context, record->provider, provider_ready, revocation);
     else
         delete_here(revocation);

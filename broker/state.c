@@ -11,6 +11,29 @@
 
 static const char *const rotation_names[] = {"unknown", "never", "always"};
 
+static const char *const kind_names[STATE_KINDS] = {
+    [STATE_OAUTH] = "oauth",
+    [STATE_SERVICE_ACCOUNT] = "service_account",
+    [STATE_APP_PASSWORD] = "app_password",
+    [STATE_CLIENT_CREDENTIALS] = "client_credentials",
+};
+
+const char *state_kind_name(StateKind kind)
+{
+    return kind_names[kind];
+}
+
+gboolean state_kind_parse(const char *name, StateKind *kind)
+{
+    for (gsize i = 0; i < STATE_KINDS; i++) {
+        if (strcmp(kind_names[i], name) != 0)
+            continue;
+        *kind = (StateKind)i;
+        return TRUE;
+    }
+    return FALSE;
+}
+
 static void account_free(gpointer data)
 {
     StateAccount *account = data;
@@ -19,6 +42,7 @@ static void account_free(gpointer data)
     g_free(account->login);
     g_free(account->provider);
     g_free(account->client_id);
+    g_free(account->tenant);
     g_strfreev(account->scopes);
     g_free(account->lost_reason);
     g_free(account);
@@ -45,13 +69,17 @@ static gboolean read_account(State *state, const cJSON *object)
     const char *name = json_string_or(object, "account", NULL);
     const char *address = json_string_or(object, "address", NULL);
     const char *provider = json_string_or(object, "provider", NULL);
-    if (!name || !address || !provider || state_account(state, name))
+    StateKind kind = STATE_OAUTH;
+    if (!name || !address || !provider || state_account(state, name) ||
+        !state_kind_parse(json_string_or(object, "kind", kind_names[STATE_OAUTH]), &kind))
         return FALSE;
     StateAccount *account = state_account_ensure(state, name);
     account->address = g_strdup(address);
     account->provider = g_strdup(provider);
     account->login = g_strdup(json_string_or(object, "login", NULL));
+    account->kind = kind;
     account->client_id = g_strdup(json_string_or(object, "client_id", NULL));
+    account->tenant = g_strdup(json_string_or(object, "tenant", NULL));
     account->scopes = json_strings(object, "scopes");
     account->lost_reason = g_strdup(json_string_or(object, "lost_reason", NULL));
     account->authorized_at = json_int_or(object, "authorized_at", -1);
@@ -138,7 +166,9 @@ static cJSON *account_document(const StateAccount *account)
     json_add_string(object, "address", account->address);
     json_add_string(object, "login", account->login);
     json_add_string(object, "provider", account->provider);
+    json_add_string(object, "kind", kind_names[account->kind]);
     json_add_string(object, "client_id", account->client_id);
+    json_add_string(object, "tenant", account->tenant);
     json_add_strings(object, "scopes", (const char *const *)account->scopes);
     json_add_string(object, "lost_reason", account->lost_reason);
     json_add_time(object, "authorized_at", account->authorized_at);

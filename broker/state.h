@@ -11,16 +11,32 @@
 /* Whether a provider replaces the refresh token at each use. */
 typedef enum { STATE_ROTATION_UNKNOWN, STATE_ROTATION_NEVER, STATE_ROTATION_ALWAYS } StateRotation;
 
+/* What the store keeps for an account, and so how an access token comes of it. */
+typedef enum {
+    STATE_OAUTH,              /* a refresh token, after a person signed in (RFC 6749 section 6) */
+    STATE_SERVICE_ACCOUNT,    /* a service account's key file (RFC 7523) */
+    STATE_APP_PASSWORD,       /* a password; there are no tokens */
+    STATE_CLIENT_CREDENTIALS, /* a client's own secret (RFC 6749 section 4.4) */
+    STATE_KINDS,              /* how many there are */
+} StateKind;
+
+/* The interface's word for it ("service_account"). Borrowed, static. */
+const char *state_kind_name(StateKind kind);
+/* FALSE for a word that is none. */
+gboolean state_kind_parse(const char *name, StateKind *kind);
+
 /* Owned by the State; strings may be replaced through g_free() and g_strdup(). */
 typedef struct {
     char *name;
     char *address;
     char *login; /* who signs in, when that is not address; else NULL */
     char *provider;
-    char *client_id;      /* that the refresh token was given to */
+    StateKind kind;
+    char *client_id;      /* that the refresh token was given to; of CLIENT_CREDENTIALS its own */
+    char *tenant;         /* of CLIENT_CREDENTIALS; may be NULL */
     char **scopes;        /* that were granted */
     char *lost_reason;    /* the provider refuses the refresh token, and why; NULL: it is good */
-    gint64 authorized_at; /* wall clock, seconds */
+    gint64 authorized_at; /* when the credential came, wall clock, seconds */
     gint64 authorization_expires_at; /* -1: no limit known */
     gint64 refreshed_at;             /* when the provider last gave a token; -1: never */
     StateRotation rotation;

@@ -18,7 +18,8 @@ typedef struct {
     BrokerClient *broker;
     Route *route;
     char *user;
-    Secret *token;
+    Secret *token;               /* or, */
+    Secret *password;            /* of an account with an app password */
     gboolean credential_pending; /* OpenSession has another reply for us */
     SmtpServer server;           /* the one of session */
     guint server_at;             /* its place in the route */
@@ -33,25 +34,31 @@ static void delivery_clear(Delivery *delivery)
     route_free(delivery->route);
     g_free(delivery->user);
     secret_free(delivery->token);
+    secret_free(delivery->password);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Delivery, delivery_clear)
 
 /* ---- the broker ---- */
 
-/* Takes user and token out of an object. FALSE when they are not there. */
+/* Takes user and token, or password, out of an object. FALSE when they are not there. */
 static gboolean take_credential(Delivery *delivery, const cJSON *object)
 {
-    const char *user = NULL, *token = NULL;
+    const char *user = NULL, *token = NULL, *password = NULL;
     if (json_string(object, "user", &user) != JSON_FOUND ||
-        json_string(object, "token", &token) != JSON_FOUND || !*token)
+        (json_string(object, "token", &token) == JSON_FOUND) ==
+            (json_string(object, "password", &password) == JSON_FOUND))
         return FALSE;
-    Secret *secret = secret_new(token, -1);
-    if (!secret)
+    Secret *secret = secret_new(token ? token : password, -1);
+    if (!secret || secret_len(secret) == 0) {
+        secret_free(secret);
         return FALSE;
+    }
     g_free(delivery->user);
     secret_free(delivery->token);
+    secret_free(delivery->password);
     delivery->user = g_strdup(user);
-    delivery->token = secret;
+    delivery->token = token ? secret : NULL;
+    delivery->password = password ? secret : NULL;
     return TRUE;
 }
 
@@ -105,7 +112,7 @@ static gboolean open_session(Delivery *delivery, GError **error)
 
 static gboolean await_credential(Delivery *delivery, GError **error)
 {
-    while (!delivery->token) {
+    while (!delivery->token && !delivery->password) {
         if (!delivery->credential_pending)
             return refuse_credential(error);
         cJSON *reply = receive(delivery, CREDENTIAL_MS, error);
@@ -185,6 +192,9 @@ static gboolean connect_from(Delivery *delivery, guint start, GError **error)
 
 static gboolean authenticate(Delivery *delivery, GError **error)
 {
+    if (delivery->password)
+        return smtp_authenticate_by_password(delivery->session, delivery->user, delivery->password,
+                                             &delivery->refusal, error);
     const char *const *mechanisms = (const char *const *)delivery->route->mechanisms;
     g_autoptr(GError) failed = NULL;
     if (smtp_authenticate(delivery->session, mechanisms, delivery->user, delivery->token,

@@ -64,6 +64,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SmtpSession, smtp_close)
 gboolean smtp_authenticate(SmtpSession *session, const char *const *mechanisms, const char *user,
                            const Secret *token, const Diagnosis **refusal, GError **error);
 
+/* Logs in with an app password, by PLAIN, or by LOGIN where the server offers only that. *refusal
+ * as above; a refused password is POSTKEY_ERROR_AUTHORIZATION, and nothing is tried again. */
+gboolean smtp_authenticate_by_password(SmtpSession *session, const char *user,
+                                       const Secret *password, const Diagnosis **refusal,
+                                       GError **error);
+
 /* Sends message from the reverse-path sender ("" for none) to n recipients, whose outcomes it fills
  * in. FALSE when not all of them are served; *error then says why where one reason holds for all,
  * and is not set where the recipients' own verdicts tell. smtp_is_open() says whether the session

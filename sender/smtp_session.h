@@ -1,4 +1,4 @@
-/* The inside of an SmtpSession, for smtp.c, smtp_auth.c and smtp_mail.c alone.
+/* The inside of an SmtpSession, for smtp.c, smtp_auth.c, smtp_password.c and smtp_mail.c alone.
  */
 #pragma once
 

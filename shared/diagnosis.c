@@ -5,6 +5,7 @@
 #define IN(phase) (1u << (phase))
 #define ANYWHERE 0u
 #define AT_LOGIN (IN(DIAGNOSIS_AUTH) | IN(DIAGNOSIS_MAIL))
+#define BY_PASSWORD IN(DIAGNOSIS_PASSWORD)
 #define ENVELOPE (IN(DIAGNOSIS_MAIL) | IN(DIAGNOSIS_RCPT) | IN(DIAGNOSIS_DATA))
 
 #define AUTHORIZE_AGAIN                                                                            \
@@ -13,6 +14,9 @@
 #define APP_PASSWORD_REMEDY                                                                        \
     "run \"postkey authorize ADDRESS\": a token needs no app password; do not give the "           \
     "account's own password to any program"
+#define NEW_APP_PASSWORD                                                                           \
+    "make a new app password on the provider's account page and run \"postkey add "                \
+    "app-password ADDRESS\", or authorize the account: \"postkey authorize ADDRESS\""
 #define REPORT_IT                                                                                  \
     "report it to the makers of postkey, with the output of the same command and -v (it "          \
     "holds no secret)"
@@ -188,6 +192,20 @@ MEANS(unexpected, OURS, GIVE_UP,
       "protocol",
       REPORT_IT);
 
+MEANS(app_password_refused, ACCOUNT, GIVE_UP,
+      "the server does not accept the app password: it was withdrawn, mistyped, or the account's "
+      "password was changed, which ends all app passwords",
+      NEW_APP_PASSWORD);
+MEANS(not_an_app_password, ACCOUNT, GIVE_UP,
+      "the server wants an app password, and what is stored is none: the account's own password "
+      "opens nothing here",
+      NEW_APP_PASSWORD);
+MEANS(passwords_switched_off, ACCOUNT, GIVE_UP,
+      "the organisation or the provider takes no passwords from programs, app passwords included",
+      "authorize the account in the place of the app password: \"postkey authorize ADDRESS\"");
+MEANS(password_login_wanted, ACCOUNT, GIVE_UP,
+      "the server wants another way to log in, or a sign-in by the person", NEW_APP_PASSWORD);
+
 /* A row fits when all that it names fits: phases (ANYWHERE: all), code (0: all; below 10: the first
  * digit), enhanced (NULL: all; "5.1." : all that start so; "5.7.8": exactly this) and a fragment of
  * the text (NULL: all; without case). The first row that fits is taken, so the special ones come
@@ -201,6 +219,15 @@ typedef struct {
 } Row;
 
 static const Row rows[] = {
+    /* ---- login by app password; what is not here is as any other login ---- */
+    {BY_PASSWORD, 535, "5.7.139", NULL, &passwords_switched_off},
+    {BY_PASSWORD, 0, NULL, "less secure app", &passwords_switched_off},
+    {BY_PASSWORD, 534, "5.7.9", NULL, &not_an_app_password},
+    {BY_PASSWORD, 0, NULL, "Application-specific password required", &not_an_app_password},
+    {BY_PASSWORD, 534, "5.7.14", NULL, &sign_in_first},
+    {BY_PASSWORD, 534, NULL, NULL, &password_login_wanted},
+    {BY_PASSWORD, 535, NULL, NULL, &app_password_refused},
+    {BY_PASSWORD, 530, NULL, NULL, &password_login_wanted},
     /* ---- Microsoft ---- */
     {AT_LOGIN, 535, "5.7.139", "SmtpClientAuthentication is disabled", &smtp_auth_switched_off},
     {AT_LOGIN, 535, "5.7.139", NULL, &policy_forbids_login},
@@ -320,7 +347,10 @@ static gboolean enhanced_fits(const Row *row, const char *enhanced)
 static gboolean fits(const Row *row, DiagnosisPhase phase, guint code, const char *enhanced,
                      const char *text)
 {
-    return (row->phases == ANYWHERE || (row->phases & IN(phase))) && code_fits(row, code) &&
+    guint at = IN(phase);
+    if (phase == DIAGNOSIS_PASSWORD)
+        at |= IN(DIAGNOSIS_AUTH);
+    return (row->phases == ANYWHERE || (row->phases & at)) && code_fits(row, code) &&
            enhanced_fits(row, enhanced) &&
            (!row->fragment || (text && contains(text, row->fragment)));
 }

@@ -31,6 +31,7 @@ typedef enum {
     DIAGNOSIS_HELLO,
     DIAGNOSIS_TLS,
     DIAGNOSIS_AUTH,
+    DIAGNOSIS_PASSWORD, /* as AUTH, but with an app password in the place of a token */
     DIAGNOSIS_MAIL,
     DIAGNOSIS_RCPT,
     DIAGNOSIS_DATA,

@@ -69,6 +69,25 @@ Secret *sasl_oauthbearer(const char *user, const char *host, guint port, const S
     return encode(plain);
 }
 
+Secret *sasl_plain(const char *user, const Secret *password)
+{
+    if (has_control(user) || has_control(secret_reveal(password)))
+        return NULL;
+    GString *plain = response_new(user, password);
+    g_string_append_c(plain, '\0');
+    g_string_append(plain, user);
+    g_string_append_c(plain, '\0');
+    g_string_append(plain, secret_reveal(password));
+    return encode(plain);
+}
+
+Secret *sasl_login(const char *text)
+{
+    if (has_control(text))
+        return NULL;
+    return secret_take(g_base64_encode((const guchar *)text, strlen(text)));
+}
+
 const char *sasl_error_answer(const char *mechanism)
 {
     return strcmp(mechanism, "OAUTHBEARER") == 0 ? "AQ==" : "";

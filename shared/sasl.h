@@ -17,6 +17,12 @@ Secret *sasl_xoauth2(const char *user, const Secret *token);
  */
 Secret *sasl_oauthbearer(const char *user, const char *host, guint port, const Secret *token);
 
+/* RFC 4616 PLAIN: NUL USER NUL PASSWORD; USER is also whom one acts as. */
+Secret *sasl_plain(const char *user, const Secret *password);
+
+/* One answer of LOGIN (draft-murchison-sasl-login): the user, or the password. */
+Secret *sasl_login(const char *text);
+
 /* The client's answer to the error challenge of a refused token, already in base64: an empty line
  * for XOAUTH2, ^A for OAUTHBEARER (RFC 7628 section 3.2.3). Borrowed, static. */
 const char *sasl_error_answer(const char *mechanism);

@@ -15,6 +15,9 @@ AuthorizeView *authorize_view_new(const char *address, gboolean can_type);
 void authorize_view_free(AuthorizeView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuthorizeView, authorize_view_free)
 
+/* The step "provider". */
+void authorize_view_provider(AuthorizeView *view, const cJSON *step);
+
 /* The step "visit" of the device flow. */
 void authorize_view_device(AuthorizeView *view, const cJSON *step);
 

@@ -85,6 +85,8 @@ static gboolean show_step(Session *session, const cJSON *step, const char *name,
         g_autoptr(cJSON) ordered = authorize_wait_json(step);
         return output_json(ordered, error);
     }
+    if (strcmp(name, "provider") == 0)
+        authorize_view_provider(wait->view, step);
     if (strcmp(name, "fallback") == 0)
         authorize_view_fallback(wait->view, step);
     if (strcmp(name, "done") != 0)

@@ -46,6 +46,38 @@ static char *sent_of(const cJSON *account)
     return sent > 0 ? g_strdup_printf("%" G_GINT64_FORMAT, sent) : NULL;
 }
 
+/* The provider, and what is kept for it where that is no person's authorization. */
+static char *provider_in_words(const cJSON *account)
+{
+    static const struct {
+        const char *kind, *words;
+    } kinds[] = {
+        {"service_account", "service account"},
+        {"app_password", "app password"},
+        {"client_credentials", "client credentials"},
+    };
+    char *provider = printable_member(account, "provider");
+    const char *kind = json_string_or(account, "kind", "oauth");
+    for (gsize i = 0; provider && i < G_N_ELEMENTS(kinds); i++) {
+        if (strcmp(kinds[i].kind, kind) != 0)
+            continue;
+        g_autofree char *bare = provider;
+        return g_strdup_printf("%s, %s", bare, kinds[i].words);
+    }
+    return provider;
+}
+
+static void add_rotation(Table *table, const cJSON *account, gint64 now)
+{
+    gint64 due_at = json_int_or(account, "rotate", -1);
+    if (due_at < 0 || due_at > now)
+        return;
+    g_autofree char *date = times_date(due_at);
+    g_autofree char *note =
+        g_strdup_printf("its credential should have been replaced by %s (rotate_after=)", date);
+    table_add_note(table, note);
+}
+
 static void add_notes(Table *table, const cJSON *account)
 {
     gint64 room_at = json_int_or(account, "room_at", -1);
@@ -71,7 +103,7 @@ static void add_account(Table *table, const cJSON *account, gint64 now)
 {
     g_autofree char *name = printable_member(account, "account");
     g_autofree char *address = printable_member(account, "address");
-    g_autofree char *provider = printable_member(account, "provider");
+    g_autofree char *provider = provider_in_words(account);
     g_autofree char *state =
         output_printable(state_in_words(json_string_or(account, "state", "?")));
     gint64 token_expires = json_int_or(account, "token_expires", -1);
@@ -89,6 +121,7 @@ static void add_account(Table *table, const cJSON *account, gint64 now)
     };
     table_add(table, cells);
     add_notes(table, account);
+    add_rotation(table, account, now);
 }
 
 static gboolean print_table(const cJSON *accounts, GError **error)

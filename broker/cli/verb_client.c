@@ -2,18 +2,12 @@
 #include "client_setup.h"
 #include "client_words.h"
 #include "errors.h"
-#include "fileio.h"
 #include "output.h"
-#include "secret.h"
+#include "secret_input.h"
 #include "table.h"
 #include "verb_list.h"
 
 #include <string.h>
-
-#define CLIENT_SECRET_MAX ((gsize)4096)
-
-/* Descriptors 0, 1 and 2 are stdin and the two we write to. */
-#define DESCRIPTOR_MAX 1048576
 
 static gboolean run_client(const Arguments *arguments, GError **error)
 {
@@ -34,26 +28,12 @@ static gboolean run_import(const Arguments *arguments, GError **error)
     return words && output_format(error, "%s\n", words);
 }
 
-/* Adds the secret from the descriptor, without the newline that echo and most editors leave behind
- * it. */
 static gboolean add_secret(cJSON *parameters, int fd, GError **error)
 {
-    gsize len;
-    char *text = fileio_read_fd(fd, CLIENT_SECRET_MAX, &len, error);
-    if (!text) {
-        g_prefix_error(error, "--secret-fd %d: ", fd);
-        return FALSE;
-    }
-    if (len > 0 && text[len - 1] == '\n')
-        text[--len] = '\0';
-    gboolean ok = len > 0 && g_utf8_validate_len(text, len, NULL) && !strpbrk(text, "\r\n");
-    if (ok)
-        json_add_string(parameters, "client_secret", text);
-    else
-        error_set(error, POSTKEY_ERROR_REFUSED, NULL, "give the secret alone, as one line of text",
-                  "--secret-fd %d: there is no client secret on this descriptor", fd);
-    secret_wipe_bytes(text, len);
-    return ok;
+    g_autoptr(Secret) secret = secret_input_from_fd(fd, "--secret-fd", error);
+    if (secret)
+        json_add_string(parameters, "client_secret", secret_reveal(secret));
+    return secret != NULL;
 }
 
 static gboolean run_set(const Arguments *arguments, GError **error)
@@ -147,7 +127,7 @@ static const OptionSpec set_options[] = {
     {.name = "secret-fd",
      .kind = OPTION_NUMBER,
      .placeholder = "N",
-     .maximum = DESCRIPTOR_MAX,
+     .maximum = SECRET_INPUT_DESCRIPTOR_MAX,
      .help = "read the client's secret from this descriptor"},
     {.name = NULL},
 };

@@ -1,0 +1,362 @@
+#include "credential.h"
+
+#include "errors.h"
+#include "flow_service_account.h"
+#include "grant.h"
+#include "identity.h"
+#include "locate.h"
+#include "log.h"
+#include "lookup.h"
+
+#include <string.h>
+
+#define PASSWORD_MAX ((gsize)1024)
+#define CLIENT_ID_MAX ((gsize)2048)
+
+struct Credential {
+    Context *context;
+    Accounts *accounts;
+    StateKind kind;
+    char *address, *provider_name, *name, *login, *client_id, *tenant;
+    char *reason;
+    Secret *secret;
+    CredentialDone done; /* NULL: who asked is gone */
+    gpointer data;
+    Provider *provider;
+    OauthTokenReply granted;
+};
+
+static void credential_free(Credential *credential)
+{
+    provider_free(credential->provider);
+    oauth_token_reply_clear(&credential->granted);
+    secret_free(credential->secret);
+    g_free(credential->address);
+    g_free(credential->provider_name);
+    g_free(credential->name);
+    g_free(credential->login);
+    g_free(credential->client_id);
+    g_free(credential->tenant);
+    g_free(credential->reason);
+    g_free(credential);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Credential, credential_free)
+
+void credential_detach(Credential *credential)
+{
+    credential->done = NULL;
+}
+
+static void finish(Credential *credential, const GError *error)
+{
+    CredentialAdded added = {.account = credential->name,
+                             .provider = credential->provider_name,
+                             .reason = credential->reason,
+                             .confirmed = credential->granted.id_token_email};
+    const char *provider = credential->provider_name ? credential->provider_name : "";
+    if (error)
+        log_info("%s: its %s is not taken: %s", credential->name, state_kind_name(credential->kind),
+                 error->message);
+    if (credential->done)
+        credential->done(error ? NULL : &added, provider, error, credential->data);
+    Exchanges *exchanges = credential->context->exchanges;
+    credential_free(credential);
+    exchanges_end(exchanges);
+}
+
+static const char *user_of(const Credential *credential)
+{
+    return credential->login ? credential->login : credential->address;
+}
+
+/* ---- the end: store, remember ---- */
+
+static void remember(const Credential *credential)
+{
+    StateAccount *record = state_account_ensure(credential->context->state, credential->name);
+    const OauthTokenReply *granted = &credential->granted;
+    gboolean oauth = credential->kind == STATE_OAUTH;
+    static char *no_scopes[] = {NULL};
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_free(record->address);
+    g_free(record->login);
+    g_free(record->provider);
+    g_free(record->client_id);
+    g_free(record->tenant);
+    g_strfreev(record->scopes);
+    record->kind = credential->kind;
+    record->address = g_strdup(credential->address);
+    record->login = g_strdup(credential->login);
+    record->provider = g_strdup(credential->provider_name);
+    record->client_id = g_strdup(oauth ? credential->provider->client_id : credential->client_id);
+    record->tenant = g_strdup(credential->tenant);
+    record->scopes = g_strdupv(granted->scopes ? granted->scopes : no_scopes);
+    g_clear_pointer(&record->lost_reason, g_free);
+    record->authorized_at = now;
+    record->authorization_expires_at =
+        granted->refresh_token_expires_in >= 0 ? now + granted->refresh_token_expires_in : -1;
+    record->rotation =
+        oauth && granted->refresh_token ? STATE_ROTATION_ALWAYS : STATE_ROTATION_UNKNOWN;
+    record->refreshing = FALSE;
+}
+
+static void store(Credential *credential);
+
+static void stored(const GError *error, gpointer data)
+{
+    Credential *credential = data;
+    Context *context = credential->context;
+    g_autoptr(GError) unsaved_state = NULL;
+    if (error) {
+        finish(credential, error);
+        return;
+    }
+    if (unsaved_peek(context->unsaved, credential->name)) {
+        /* An offer of the old one may be queued behind what was just written: once more, behind it.
+         */
+        unsaved_drop(context->unsaved, credential->name);
+        store(credential);
+        return;
+    }
+    remember(credential);
+    if (!state_save(context->state, &unsaved_state))
+        log_error("%s: the account will be unknown after a restart: %s", credential->name,
+                  unsaved_state->message);
+    Account *account = accounts_refresh_identity(credential->accounts, credential->name);
+    if (account)
+        account_authorized(account,
+                           credential->kind == STATE_APP_PASSWORD ? NULL : &credential->granted);
+    Event event = {.kind = EVENT_AUTHORIZED,
+                   .account = credential->name,
+                   .expires =
+                       state_account(context->state, credential->name)->authorization_expires_at};
+    events_emit(context->events, &event);
+    finish(credential, NULL);
+}
+
+static void store(Credential *credential)
+{
+    g_autofree char *name = store_account_name(credential->name);
+    g_autofree char *label = g_strdup_printf("postkey: %s", credential->name);
+    const Secret *rotated =
+        credential->kind == STATE_OAUTH ? credential->granted.refresh_token : NULL;
+    store_put(credential->context->store, name, NULL, rotated ? rotated : credential->secret, label,
+              stored, credential);
+}
+
+/* A disk that takes nothing is better found before the old credential is replaced. */
+static void store_if_possible(Credential *credential)
+{
+    g_autoptr(GError) full = NULL;
+    if (state_save(credential->context->state, &full))
+        store(credential);
+    else
+        finish(credential, full);
+}
+
+/* ---- is it good, and whose is it? ---- */
+
+static void check_identity(Credential *credential)
+{
+    const char *who = credential->granted.id_token_email;
+    if (!who || oauth_same_identity(who, user_of(credential))) {
+        store_if_possible(credential);
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    g_autofree char *meaning = g_strdup_printf("the tokens would be for %s", who);
+    error_set(&error, POSTKEY_ERROR_AUTHORIZATION, meaning,
+              "give the refresh token of the right account, or name the other one with --login",
+              "the refresh token is of %s, but %s was expected", who, user_of(credential));
+    /* Where the provider rotated, the token that we were given is dead now; its heir is not ours to
+     * keep, and the person has to hear of it. */
+    if (credential->granted.refresh_token)
+        error_set_remedy(error, "the provider has replaced this refresh token when it was tried: "
+                                "get a new one, or run postkey authorize");
+    finish(credential, error);
+}
+
+static void identity_told(const char *who, gpointer data)
+{
+    Credential *credential = data;
+    credential->granted.id_token_email = g_strdup(who);
+    check_identity(credential);
+}
+
+static void token_arrived(OauthTokenReply *reply, const GError *error, gpointer data)
+{
+    Credential *credential = data;
+    if (error) {
+        finish(credential, error);
+        return;
+    }
+    credential->granted = *reply;
+    *reply = (OauthTokenReply){0};
+    if (credential->kind != STATE_OAUTH) /* no person has signed in */
+        store_if_possible(credential);
+    else if (credential->granted.id_token_email)
+        check_identity(credential);
+    else /* the handle is not kept: it is not cancelled */
+        (void)identity_ask(credential->context->http, credential->provider,
+                           credential->granted.access_token, identity_told, credential);
+}
+
+static void provider_ready(Provider *provider, const GError *error, gpointer data)
+{
+    Credential *credential = data;
+    credential->provider = provider;
+    if (error) {
+        finish(credential, error);
+        return;
+    }
+    if (credential->kind == STATE_APP_PASSWORD) {
+        store_if_possible(credential);
+        return;
+    }
+    GrantRequest request = {.kind = credential->kind,
+                            .provider = provider,
+                            .credential = credential->secret,
+                            .address = credential->address,
+                            .account = credential->name,
+                            .user = user_of(credential),
+                            .client_id = credential->client_id,
+                            .tenant = credential->tenant};
+    (void)grant_start(credential->context->http, &request, token_arrived, credential);
+}
+
+/* ---- the beginning ---- */
+
+static void complete_provider(Credential *credential)
+{
+    if (credential->kind == STATE_OAUTH) /* the handles are not kept either */
+        (void)lookup_provider(credential->context, credential->provider_name, provider_ready,
+                              credential);
+    else
+        (void)lookup_endpoints(credential->context, credential->provider_name, provider_ready,
+                               credential);
+}
+
+static void provider_located(const char *provider, const char *exchanger, const GError *error,
+                             gpointer data)
+{
+    Credential *credential = data;
+    if (error) {
+        finish(credential, error);
+        return;
+    }
+    credential->provider_name = g_strdup(provider);
+    credential->reason = locate_reason(provider, exchanger);
+    complete_provider(credential);
+}
+
+static gboolean refuse(GError **error, const char *meaning, const char *remedy, const char *what)
+{
+    error_set(error, POSTKEY_ERROR_REFUSED, meaning, remedy, "%s", what);
+    return FALSE;
+}
+
+/* Google and others show an app password in groups of four, which are not part of it. */
+static char *without_groups(const char *password)
+{
+    static const char shape[] = "xxxx xxxx xxxx xxxx";
+    gboolean grouped = strlen(password) == strlen(shape);
+    for (gsize i = 0; grouped && shape[i]; i++)
+        grouped = shape[i] == ' ' ? password[i] == ' ' : g_ascii_isalnum(password[i]);
+    char *joined = g_strdup(password);
+    char *out = joined;
+    for (const char *in = password; *in; in++)
+        if (!grouped || *in != ' ')
+            *out++ = *in;
+    *out = '\0';
+    return joined;
+}
+
+static gboolean is_line(const char *text, gsize max_len)
+{
+    gsize len = strnlen(text, max_len + 1);
+    for (gsize i = 0; i < len; i++)
+        if (g_ascii_iscntrl(text[i]))
+            return FALSE;
+    return len > 0 && len <= max_len;
+}
+
+/* Takes the secret in the form of its kind. FALSE with POSTKEY_ERROR_REFUSED. */
+static gboolean take_secret(Credential *credential, const char *text, GError **error)
+{
+    g_autofree char *client_email = NULL;
+    gsize max_len = credential->kind == STATE_APP_PASSWORD ? PASSWORD_MAX : OAUTH_TOKEN_MAX;
+    if (credential->kind == STATE_SERVICE_ACCOUNT) {
+        credential->secret = secret_new(text, -1);
+        return credential->secret &&
+               flow_service_account_check(credential->secret, &client_email, error);
+    }
+    if (!is_line(text, max_len))
+        return refuse(error, "it is empty, too long, or holds a control character",
+                      "give it alone, as one line", "this is no secret that can be kept");
+    credential->secret = credential->kind == STATE_APP_PASSWORD ? secret_take(without_groups(text))
+                                                                : secret_new(text, -1);
+    return TRUE;
+}
+
+static gboolean check_request(const CredentialRequest *request, GError **error)
+{
+    gboolean own_client = request->kind == STATE_CLIENT_CREDENTIALS;
+    const char *addresses[] = {request->address, request->login ? request->login : NULL};
+    for (gsize i = 0; i < G_N_ELEMENTS(addresses); i++) {
+        gboolean free_form = i == 1 && request->kind == STATE_APP_PASSWORD;
+        if (addresses[i] &&
+            !(free_form ? is_line(addresses[i], 254) : accounts_is_address(addresses[i]))) {
+            error_set(error, POSTKEY_ERROR_USAGE, NULL,
+                      "give the mail address, as in you@example.com", "this is not a mail address");
+            return FALSE;
+        }
+    }
+    if (request->account && !config_is_name(request->account)) {
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "use letters, digits, and . _ @ + - inside",
+                  "this cannot be the name of an account");
+        return FALSE;
+    }
+    if (own_client != (request->client_id != NULL) || (request->tenant && !own_client) ||
+        (own_client && !is_line(request->client_id, CLIENT_ID_MAX))) {
+        error_set(error, POSTKEY_ERROR_USAGE,
+                  "a client id and a tenant belong to client credentials, which need the id",
+                  "see postkey help add client-credentials",
+                  "the credential does not go with what is said of its client");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+Credential *credential_add(Context *context, Accounts *accounts, const CredentialRequest *request,
+                           CredentialDone done, gpointer data, GError **error)
+{
+    if (!check_request(request, error))
+        return NULL;
+    g_autoptr(Credential) credential = g_new0(Credential, 1);
+    *credential = (Credential){.context = context,
+                               .accounts = accounts,
+                               .kind = request->kind,
+                               .done = done,
+                               .data = data,
+                               .granted = {.expires_in = -1, .refresh_token_expires_in = -1}};
+    credential->address = g_strdup(request->address);
+    credential->login = g_strdup(request->login);
+    credential->client_id = g_strdup(request->client_id);
+    credential->tenant = g_strdup(request->tenant);
+    credential->name = request->account ? g_strdup(request->account)
+                                        : accounts_name_for(accounts, request->address);
+    if (!take_secret(credential, request->secret, error))
+        return NULL;
+    const StateAccount *record = state_account(context->state, credential->name);
+    const char *provider = request->provider;
+    if (!provider && record && g_ascii_strcasecmp(record->address, request->address) == 0)
+        provider = record->provider;
+    credential->provider_name = g_strdup(provider);
+    Credential *started = g_steal_pointer(&credential);
+    exchanges_begin(context->exchanges);
+    if (provider)
+        complete_provider(started);
+    else /* nor is this handle */
+        (void)locate_provider(context, started->address, provider_located, started);
+    return started;
+}
