@@ -21,8 +21,8 @@ static Secret *take_line(char *text, gsize len, const char *where, GError **erro
     Secret *secret = ok ? secret_new(text, (gssize)line_len) : NULL;
     secret_wipe_bytes(text, len);
     if (!secret)
-        error_set(error, POSTKEY_ERROR_REFUSED, NULL, "give the secret alone, as one line of text",
-                  "%s: there is no secret", where);
+        error_set(error, POSTKEY_ERROR_REFUSED, "it is empty, or not one line of UTF-8",
+                  "give the secret alone, as one line of text", "%s: there is no secret", where);
     return secret;
 }
 

@@ -3,9 +3,10 @@
 #include <string.h>
 
 static const Client clients[] = {
-    {"desktop-client.apps.test", "GOCSPX-desktop-secret", FALSE},
-    {"tv-client.apps.test", "GOCSPX-tv-secret", TRUE},
-    {"public-client.apps.test", NULL, FALSE},
+    {"desktop-client.apps.test", "GOCSPX-desktop-secret", FALSE, FALSE},
+    {"tv-client.apps.test", "GOCSPX-tv-secret", TRUE, FALSE},
+    {"public-client.apps.test", NULL, FALSE, FALSE},
+    {"app-client.apps.test", "GOCSPX-app-secret", FALSE, TRUE},
 };
 
 const Client *client_find(const char *id)

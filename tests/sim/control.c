@@ -138,6 +138,20 @@ static gboolean do_user_codes(const cJSON *request, cJSON *answer, GError **erro
     return TRUE;
 }
 
+static gboolean do_service_account(const cJSON *request, cJSON *answer, GError **error)
+{
+    const char *email = json_text(request, "email");
+    const char *users = json_text(request, "users");
+    const char *scopes = json_text(request, "scopes");
+    g_autofree char *person = switch_text(SWITCH_IDENTITY_EMAIL);
+    if (email == NULL)
+        return wrong(error, "email: a text");
+    cJSON_AddItemToObject(answer, "key",
+                          assertions_add(email, users != NULL ? users : person,
+                                         scopes != NULL ? scopes : "https://mail.google.com/"));
+    return TRUE;
+}
+
 /* What stays of scope when the person unticks some boxes; owned. */
 static char *ticked_scope(const cJSON *request, const char *scope)
 {
@@ -250,6 +264,7 @@ static const struct {
     {"tokens", {NULL}, do_tokens},
     {"expire-access", {NULL}, do_expire_access},
     {"revoke-refresh", {NULL}, do_revoke_refresh},
+    {"service-account", {"email", "users", "scopes"}, do_service_account},
     {"user-codes", {NULL}, do_user_codes},
     {"approve", {"user_code", "as", "untick"}, do_approve},
     {"deny", {"user_code"}, do_deny},

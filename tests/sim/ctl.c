@@ -36,6 +36,7 @@ static const Verb verbs[] = {
     {"tokens", {NULL}, "tokens", ""},
     {"expire-access", {NULL}, NULL, ""},
     {"revoke-refresh", {NULL}, NULL, ""},
+    {"service-account", {"email"}, "key", "EMAIL [users=ADDRESSES] [scopes=SCOPES]"},
     {"user-codes", {NULL}, "user_codes", ""},
     {"approve", {"user_code"}, NULL, "USER_CODE [--as ADDRESS] [--untick SCOPE]"},
     {"deny", {"user_code"}, NULL, "USER_CODE"},

@@ -12,6 +12,7 @@ static const Endpoint endpoints[] = {
     {"device_page", "/device", answer_device_page},
     {"authorization", "/o/oauth2/v2/auth", answer_authorization},
     {"token", "/token", answer_token},
+    {"tenant_token", "/test-tenant/oauth2/v2.0/token", answer_token},
     {"revocation", "/revoke", answer_revocation},
     {"userinfo", "/v1/userinfo", answer_userinfo},
     {"jwks", "/oauth2/v3/certs", answer_jwks},
@@ -57,10 +58,15 @@ void answer_discovery(const Request *request, Reply *reply)
     static const char *const algorithms[] = {"RS256", NULL};
     static const char *const authentication[] = {"client_secret_post", "client_secret_basic",
                                                  "none", NULL};
-    static const char *const grants[] = {"authorization_code", "refresh_token",
-                                         "urn:ietf:params:oauth:grant-type:device_code", NULL};
-    static const char *const grants_without_device[] = {"authorization_code", "refresh_token",
-                                                        NULL};
+    static const char *const grants[] = {"authorization_code",
+                                         "refresh_token",
+                                         "client_credentials",
+                                         "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                                         "urn:ietf:params:oauth:grant-type:device_code",
+                                         NULL};
+    static const char *const grants_without_device[] = {
+        "authorization_code", "refresh_token", "client_credentials",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer", NULL};
     (void)request; /* all are answered alike */
     gboolean device = switch_is_on(SWITCH_DEVICE_ENABLED);
     cJSON *metadata = cJSON_CreateObject();

@@ -34,6 +34,7 @@ typedef struct {
     const char *id;
     const char *secret; /* NULL: a public client */
     gboolean is_tv;     /* "TVs and Limited Input devices" */
+    gboolean is_app;    /* may have tokens by itself (RFC 6749 §4.4) */
 } Client;
 
 /* NULL when it is not registered. */

@@ -62,6 +62,24 @@ void tokens_free(Tokens *tokens);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tokens, tokens_free)
 
+/* ---- assertions.c: service accounts and the assertions that they sign (RFC 7523) */
+
+void assertions_init(void);
+void assertions_clear(void);
+
+/* A new service account, whose key is made now. users and scopes: whom it may act for, with what
+ * (words separated by a space). Its key file as Google's console offers it; owned by the caller. */
+cJSON *assertions_add(const char *email, const char *users, const char *scopes);
+
+/* What Google answers to an assertion: NULL when it is granted, and *out is the consent, owned by
+ * the caller; else the error, with its description. Static. */
+typedef struct {
+    guint status;
+    const char *error;
+    const char *description;
+} Refusal;
+const Refusal *assertions_check(const char *assertion, const char *audience, Consent **out);
+
 /* ---- codes.c */
 
 void codes_init(void);

@@ -70,6 +70,7 @@ static int serve(const char *dir, const char *address)
     rules_init();
     tokens_init();
     codes_init();
+    assertions_init();
     gboolean started = start(absolute, &error);
     if (started)
         listener_run();
@@ -79,6 +80,7 @@ static int serve(const char *dir, const char *address)
     listener_clear();
     (void)g_unlink(endpoints); /* who looks now must not find us ready; mostly nobody does */
     (void)g_unlink(control);   /* likewise */
+    assertions_clear();
     codes_clear();
     tokens_clear();
     rules_clear();

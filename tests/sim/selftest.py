@@ -198,7 +198,7 @@ def browser_flow_checks_what_google_checks(sim):
                           (dict(client_secret="wrong"), "invalid_client"),
                           (dict(client_id="nobody"), "invalid_client"),
                           (dict(code="nothing"), "invalid_grant"),
-                          (dict(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer"), "unsupported_grant_type")):
+                          (dict(grant_type="password"), "unsupported_grant_type")):
         changed = dict(form, code=sim.press()["code"])
         changed.update(change)
         status, answer = sim.token(**changed)
@@ -634,13 +634,73 @@ def quiet(attempt):
         pass
 
 
+def b64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def assertion(sim, key, header={}, **claims):
+    """Signed by openssl, which is neither ours nor GnuTLS."""
+    now = int(time.time())
+    all_claims = dict(iss=key["client_email"], sub=ME, scope=GMAIL, aud=sim.at["issuer"] + "/token", iat=now,
+                      exp=now + 3600)
+    all_claims.update(claims)
+    head = dict(alg="RS256", typ="JWT", kid=key["private_key_id"])
+    head.update(header)
+    text = b64url(json.dumps(head).encode()) + "." + b64url(json.dumps(all_claims).encode())
+    path = os.path.join(sim.dir, "key.pem")
+    with open(path, "w") as f:
+        f.write(key["private_key"])
+    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", path], input=text.encode(),
+                               capture_output=True, check=True).stdout
+    return text + "." + b64url(signature)
+
+
+def service_accounts_get_tokens_for_what_they_sign(sim):
+    key = sim.ask("service-account", email="robot@proj.test", users=f"{ME} b@x.test")["key"]
+    assert key["type"] == "service_account" and "PRIVATE KEY" in key["private_key"]
+    grant = dict(grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer")
+    status, tokens = sim.token(assertion=assertion(sim, key), **grant)
+    assert status == 200 and "refresh_token" not in tokens and "id_token" not in tokens, tokens
+    _, code, _ = sim.login(tokens["access_token"])
+    assert code == 235
+    now = int(time.time())
+    for wrong, error, words in ((dict(sub="stranger@x.test"), "invalid_grant", "Invalid email or User ID"),
+                                (dict(scope="https://other/"), "unauthorized_client", "unauthorized"),
+                                (dict(aud="https://other/"), "invalid_grant", "audience"),
+                                (dict(exp=now + 3700), "invalid_grant", "timeframe"),
+                                (dict(iat=now + 900, exp=now + 1000), "invalid_grant", "timeframe"),
+                                (dict(iss="nobody@x.test"), "invalid_grant", "not found"),
+                                (dict(header=dict(alg="none")), "invalid_grant", "Signature"),
+                                (dict(header=dict(kid="x")), "invalid_grant", "Signature")):
+        status, answer = sim.token(assertion=assertion(sim, key, **wrong), **grant)
+        assert status >= 400 and answer["error"] == error and words in answer["error_description"], answer
+    sim.ask("service-account", email="robot@proj.test")
+    assert sim.token(assertion=assertion(sim, key), **grant)[1]["error_description"] == "Invalid JWT Signature."
+    assert sim.token(assertion="a.b", **grant)[1]["error"] == "invalid_request"
+    assert sim.count("token.assertion") == 11
+
+
+def clients_get_tokens_by_themselves_where_they_may(sim):
+    app = dict(client_id="app-client.apps.test", client_secret="GOCSPX-app-secret")
+    for path in ("/token", "/test-tenant/oauth2/v2.0/token"):
+        status, tokens = sim.json(path, dict(grant_type="client_credentials", scope="x/.default", **app))
+        assert status == 200 and tokens["scope"] == "x/.default" and "refresh_token" not in tokens, tokens
+    wrong = dict(app, client_secret="no")
+    assert sim.token(grant_type="client_credentials", scope="x", **wrong)[1]["error"] == "invalid_client"
+    assert sim.token(grant_type="client_credentials", scope="x", **DESKTOP)[1]["error"] == "unauthorized_client"
+    assert sim.token(grant_type="client_credentials", **app)[1]["error"] == "invalid_request"
+    assert sim.count("http.tenant_token") == 1
+
+
 CASES = [discovery_names_every_endpoint, device_flow_waits_grants_denies_and_expires,
          google_preset_refuses_gmail_scopes_and_desktop_clients, browser_flow_checks_what_google_checks,
          consent_page_can_be_pressed_by_a_browser, press_follows_the_redirect,
          refresh_rotates_expires_and_is_revoked, http_fails_on_order, held_requests_go_on_when_released,
          certificates_are_as_chosen, switches_are_typed_and_checked, smtp_speaks_as_gmail_does,
          tokens_open_the_session_or_are_challenged, mails_arrive_byte_by_byte, limits_are_enforced,
-         smtp_fails_on_order, hundreds_of_idle_connections_delay_nobody, stops_cleanly_while_some_hang]
+         smtp_fails_on_order, service_accounts_get_tokens_for_what_they_sign,
+         clients_get_tokens_by_themselves_where_they_may, hundreds_of_idle_connections_delay_nobody,
+         stops_cleanly_while_some_hang]
 
 
 def main():

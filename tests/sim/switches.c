@@ -35,6 +35,7 @@ static const Definition definitions[N_SWITCHES] = {
     [SWITCH_TOKEN_TYPE_CASE] = {"token.type_case", KIND_TEXT, "Bearer"},
     [SWITCH_TOKEN_PADDING] = {"token.padding", KIND_NUMBER, "0"},
     [SWITCH_IDENTITY_EMAIL] = {"identity.email", KIND_TEXT, NULL},
+    [SWITCH_ASSERTION_CLOCK_OFFSET] = {"assertion.clock_offset", KIND_NUMBER, "0"},
     [SWITCH_REVOKE_STRICT] = {"revoke.strict", KIND_BOOL, "false"},
     [SWITCH_ISS_ANNOUNCE] = {"iss.announce", KIND_BOOL, "true"},
     [SWITCH_ISS_SEND] = {"iss.send", KIND_ISS, "true"},

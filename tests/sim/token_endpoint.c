@@ -162,15 +162,47 @@ static void grant_by_refresh(const Request *request, const Client *client, Reply
     }
 }
 
+/* RFC 7523 §2.1: the assertion says who asks; there is no client. */
+static void grant_by_assertion(const Request *request, const Client *client, Reply *reply)
+{
+    (void)client; /* there is none */
+    const char *assertion = demand(request, "assertion", reply);
+    if (assertion == NULL)
+        return;
+    Consent *consent = NULL;
+    g_autofree char *audience = g_strconcat(endpoints_issuer(), "/token", NULL);
+    const Refusal *refusal = assertions_check(assertion, audience, &consent);
+    if (refusal != NULL)
+        refuse(reply, refusal->status, refusal->error, refusal->description);
+    else
+        reply_tokens(reply, tokens_issue(consent));
+}
+
+/* RFC 6749 §4.4: the client is let in by itself, to the mailbox of identity.email. */
+static void grant_to_client(const Request *request, const Client *client, Reply *reply)
+{
+    const char *scope = demand(request, "scope", reply);
+    if (scope == NULL)
+        return;
+    if (!client->is_app) {
+        refuse(reply, 400, "unauthorized_client", "The client has no permissions of its own.");
+        return;
+    }
+    g_autofree char *email = switch_text(SWITCH_IDENTITY_EMAIL);
+    reply_tokens(reply, tokens_issue(consent_new(client->id, email, scope, FALSE)));
+}
+
 static const struct {
     const char *type;
     const char *counter;
     void (*grant)(const Request *request, const Client *client, Reply *reply);
 } grants[] = {
+    {"client_credentials", "client_credentials", grant_to_client},
     {"authorization_code", "authorization_code", grant_by_code},
     {"refresh_token", "refresh_token", grant_by_refresh},
     {"urn:ietf:params:oauth:grant-type:device_code", "device_code", grant_by_device},
     {"http://oauth.net/grant_type/device/1.0", "device_code", grant_by_device},
+    {"urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion", grant_by_assertion},
 };
 
 void answer_token(const Request *request, Reply *reply)
@@ -190,8 +222,9 @@ void answer_token(const Request *request, Reply *reply)
         if (!g_str_equal(grants[i].type, type))
             continue;
         count("token", grants[i].counter);
-        const Client *client = client_authenticate(request, reply);
-        if (client != NULL)
+        gboolean by_itself = grants[i].grant == grant_by_assertion;
+        const Client *client = by_itself ? NULL : client_authenticate(request, reply);
+        if (client != NULL || by_itself)
             grants[i].grant(request, client, reply);
         else
             count_by("token.refused", 1);

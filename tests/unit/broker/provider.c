@@ -347,3 +347,93 @@ Test(provider, https_alone_is_https)
     g_autofree char *huge = g_strconcat("https://example.com/", fill, NULL);
     cr_expect_not(provider_uri_is_https(huge));
 }
+
+/* ---- yahoo, fastmail, exchangers, tenants ---- */
+
+Test(provider, yahoo_and_fastmail_are_as_their_pages_say)
+{
+    g_autoptr(Provider) yahoo = provider_preset("yahoo");
+    g_autoptr(Provider) fastmail = provider_preset("fastmail");
+    cr_assert(yahoo && fastmail);
+    cr_expect_str_eq(yahoo->token_endpoint, "https://api.login.yahoo.com/oauth2/get_token");
+    cr_expect_str_eq(yahoo->authorization_endpoint,
+                     "https://api.login.yahoo.com/oauth2/request_auth");
+    cr_expect_str_eq(fastmail->token_endpoint, "https://api.fastmail.com/oauth/refresh");
+    cr_expect_str_eq(fastmail->authorization_endpoint, "https://api.fastmail.com/oauth/authorize");
+    g_auto(GStrv) yahoo_scopes = provider_scopes(yahoo, NULL, NULL);
+    g_auto(GStrv) fastmail_scopes = provider_scopes(fastmail, NULL, NULL);
+    g_autofree char *first = g_strjoinv(" ", yahoo_scopes);
+    g_autofree char *second = g_strjoinv(" ", fastmail_scopes);
+    cr_expect_str_eq(first, "mail-w");
+    cr_expect_str_eq(second, "https://www.fastmail.com/dev/protocol-smtp "
+                             "https://www.fastmail.com/dev/protocol-imap offline_access");
+    cr_expect_eq(yahoo->servers->len, 2);
+    cr_expect_eq(fastmail->servers->len, 2);
+    cr_expect_not(provider_needs_discovery(yahoo));
+    cr_expect_not(provider_needs_discovery(fastmail));
+    cr_expect_str_eq(provider_of_domain("Yahoo.co.uk"), "yahoo");
+    cr_expect_str_eq(provider_of_domain("fastmail.fm"), "fastmail");
+}
+
+Test(provider, mail_exchangers_belong_to_their_presets)
+{
+    static const struct {
+        const char *host, *provider;
+    } cases[] = {
+        {"smtp.google.com", "google"},
+        {"aspmx.l.google.com", "google"},
+        {"ALT4.ASPMX.L.GOOGLE.COM.", "google"},
+        {"aspmx2.googlemail.com", "google"},
+        {"example-com.mail.protection.outlook.com", "microsoft"},
+        {"in2-smtp.messagingengine.com", "fastmail"},
+        {"mta5.am0.yahoodns.net", "yahoo"},
+        {"google.com", NULL},
+        {"evil-smtp.google.com", NULL},
+        {"smtp.google.com.evil.test", NULL},
+        {"notyahoodns.net", NULL},
+        {"mail.protection.outlook.com", NULL},
+        {"", NULL},
+        {".", NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
+        cr_expect_eq(g_strcmp0(provider_of_mail_exchanger(cases[i].host), cases[i].provider), 0,
+                     "%s", cases[i].host);
+}
+
+Test(provider, without_a_person_the_scopes_are_of_mail_alone)
+{
+    g_autoptr(Provider) google = provider_preset("google");
+    g_auto(GStrv) of_google = provider_service_account_scopes(google, NULL);
+    cr_assert_eq(g_strv_length(of_google), 1);
+    cr_expect_str_eq(of_google[0], "https://mail.google.com/");
+    g_autoptr(Provider) microsoft = provider_preset("microsoft");
+    g_auto(GStrv) of_client = provider_client_scopes(microsoft, NULL);
+    cr_assert_eq(g_strv_length(of_client), 1);
+    cr_expect_str_eq(of_client[0], "https://outlook.office365.com/.default");
+    g_autoptr(Provider) other = provider_new("other");
+    g_autoptr(GError) error = NULL;
+    cr_expect_null(provider_client_scopes(other, &error));
+    cr_expect(g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_CONFIGURATION));
+    other->scopes = g_strsplit("mail openid offline_access", " ", -1);
+    g_auto(GStrv) of_other = provider_client_scopes(other, NULL);
+    cr_assert_eq(g_strv_length(of_other), 1);
+    cr_expect_str_eq(of_other[0], "mail");
+}
+
+Test(provider, a_tenant_takes_the_place_of_common)
+{
+    g_autoptr(Provider) microsoft = provider_preset("microsoft");
+    static const char *const wrong[] = {NULL, "", "a/b", "a b", "a?b", "..%2f"};
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        cr_expect_not(provider_set_tenant(microsoft, wrong[i], &error));
+        cr_expect(g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_USAGE));
+    }
+    cr_expect(provider_set_tenant(microsoft, "example.com", NULL));
+    cr_expect_str_eq(microsoft->token_endpoint,
+                     "https://login.microsoftonline.com/example.com/oauth2/v2.0/token");
+    cr_expect(provider_set_tenant(microsoft, NULL, NULL), "it has one by now");
+    g_autoptr(Provider) google = provider_preset("google");
+    cr_expect(provider_set_tenant(google, NULL, NULL));
+    cr_expect_not(provider_set_tenant(google, "example.com", NULL));
+}

@@ -158,3 +158,26 @@ Test(diagnosis, remedies_name_the_command_or_the_switch)
         strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, 534, "5.7.9", "x")->remedy, "app password"));
     cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_TLS, 599, NULL, "x")->remedy, "465"));
 }
+
+Test(diagnosis, a_refused_app_password_is_not_tried_again_and_has_its_own_remedy)
+{
+    static const struct {
+        guint code;
+        const char *enhanced, *text, *meaning;
+    } cases[] = {
+        {535, "5.7.8", "Username and Password not accepted", "does not accept the app password"},
+        {535, NULL, "no", "does not accept the app password"},
+        {534, "5.7.9", "Application-specific password required", "what is stored is none"},
+        {535, "5.7.139", "basic authentication is disabled", "takes no passwords"},
+        {534, "5.7.14", "Please log in via your web browser", "sign in"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Diagnosis *diagnosis =
+            diagnosis_of_reply(DIAGNOSIS_PASSWORD, cases[i].code, cases[i].enhanced, cases[i].text);
+        cr_expect_eq(diagnosis->action, DIAGNOSIS_GIVE_UP, "%s", cases[i].text);
+        cr_expect_eq(diagnosis->scope, DIAGNOSIS_ACCOUNT, "%s", cases[i].text);
+        cr_expect_not_null(strstr(diagnosis->meaning, cases[i].meaning), "%s", diagnosis->meaning);
+    }
+    cr_expect_eq(diagnosis_of_reply(DIAGNOSIS_PASSWORD, 454, "4.7.0", "Too many login attempts"),
+                 diagnosis_of_reply(DIAGNOSIS_AUTH, 454, "4.7.0", "Too many login attempts"));
+}

@@ -63,3 +63,22 @@ Test(sasl, a_refusal_is_put_into_words_and_nonsense_is_none)
     cr_expect_null(sasl_error_challenge("bm9uc2Vuc2U="));
     cr_expect_null(sasl_error_challenge(""));
 }
+
+Test(sasl, plain_is_the_rfcs_example)
+{
+    /* RFC 4616 section 4, without the authorization identity */
+    g_autoptr(Secret) password = secret_new("tanstaaftanstaaf", -1);
+    g_autoptr(Secret) response = sasl_plain("tim", password);
+    cr_expect_str_eq(secret_reveal(response), "AHRpbQB0YW5zdGFhZnRhbnN0YWFm");
+}
+
+Test(sasl, passwords_keep_to_their_fields)
+{
+    g_autoptr(Secret) good = secret_new("p\xc3\xa4ss word", -1);
+    g_autoptr(Secret) bad = secret_new("a\nb", -1);
+    g_autoptr(Secret) answer = sasl_login("p\xc3\xa4ss word");
+    cr_expect_str_eq(secret_reveal(answer), "cMOkc3Mgd29yZA==");
+    cr_expect_null(sasl_plain("you", bad));
+    cr_expect_null(sasl_plain("y\rou", good));
+    cr_expect_null(sasl_login("a\nb"));
+}
