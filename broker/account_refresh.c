@@ -253,9 +253,9 @@ static void credential_arrived(const Secret *value, const GError *error, gpointe
         return;
     }
     if (!value) {
-        const char *what = kind_of(refresh) == STATE_OAUTH ? "its refresh token is not in the "
-                                                             "keyring"
-                                                           : "its credential is not in the keyring";
+        const char *what = kind_of(refresh) == STATE_OAUTH
+                               ? "its refresh token is not in the keyring"
+                               : "its credential is not in the keyring";
         fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what, "run postkey authorize again");
         return;
     }

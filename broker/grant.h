@@ -24,10 +24,11 @@ typedef struct {
     const char *tenant;    /* likewise; may be NULL */
 } GrantRequest;
 
-/* reply is borrowed, with the verdict OAUTH_GRANTED; its members may be taken, and it be zeroed. Or
- * it is NULL, and the error is there: POSTKEY_ERROR_AUTHORIZATION (the credential is of no use any
- * more), _CONFIGURATION, _UNAVAILABLE (with error_retry_after()), _REFUSED (a key that cannot
- * sign), _USAGE (the tenant). */
+/* Without an error reply is there (borrowed; its members may be taken, and it be zeroed), with the
+ * verdict OAUTH_GRANTED. With one, reply is what the provider refused with, or NULL where it gave
+ * no answer. POSTKEY_ERROR_AUTHORIZATION (the credential is of no use any more), _CONFIGURATION,
+ * _UNAVAILABLE (with error_retry_after()), _REFUSED (a key that cannot sign), _USAGE (the tenant).
+ */
 typedef void (*GrantDone)(OauthTokenReply *reply, const GError *error, gpointer data);
 
 /* done runs once, later, never from inside this call; the handle is valid until then. */

@@ -17,7 +17,7 @@ static GError *missing_error(const PasswordCall *call)
     g_autofree char *remedy = grant_remedy(
         STATE_APP_PASSWORD, record ? record->address : call->account_name, call->account_name);
     error_set(&error, POSTKEY_ERROR_AUTHORIZATION, NULL, remedy,
-              "its app password is not in the keyring");
+              "its app password is not in the store");
     return error;
 }
 

@@ -107,7 +107,7 @@ static void remark_on_file(const char *path)
     if (st.st_mode & 077)
         output_remark("Others can read %s (mode %03o), and it holds the key.\n", name,
                       (guint)(st.st_mode & 0777));
-    output_remark("The key is in the keyring now; the file may be deleted: %s\n", name);
+    output_remark("The key is kept now; the file may be deleted: %s\n", name);
 }
 
 static gboolean run_service_account(const Arguments *arguments, GError **error)
@@ -260,7 +260,7 @@ const Verb verb_add_service_account = {
     .teaching = "In Google's console make a service account, and under \"Keys\" a key of type\n"
                 "JSON. An administrator of the domain allows it: admin.google.com, Security, API\n"
                 "controls, Domain-wide delegation, with the account's client ID and the scope\n"
-                "https://mail.google.com/. The key is tried, then kept in the keyring, and the\n"
+                "https://mail.google.com/. The key is tried, then kept by the broker, and the\n"
                 "file may be deleted. It opens every mailbox of the domain: guard it.\n"
                 "\n"
                 "  postkey add service-account robot-123.json --for robot@example.com\n"
