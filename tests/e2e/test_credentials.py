@@ -129,7 +129,7 @@ def test_a_key_that_was_deleted_asks_for_a_new_one_and_gets_well(world):
     ('{"installed":{"client_id":"x"}}', ["client import"]),
 ])
 def test_what_is_no_key_file_is_refused(world, text, words):
-    add_service_account(world, None, stdin=text).failed(1, *words)
+    add_service_account(world, None, stdin=text).failed(2, *words)
     no_account(world)
     assert world.google.count("token.assertion") == 0
 
@@ -303,7 +303,7 @@ def test_a_dead_or_foreign_refresh_token_is_refused():
         add_refresh_token(world, "1//nobody-knows-it").failed(3, "invalid_grant")
         world.google.revoke_refresh()
         add_refresh_token(world, token).failed(3, "expired or revoked")
-        add_refresh_token(world, "").failed(1, "one line")
+        add_refresh_token(world, "").failed(2, "one line")
         no_account(world)
 
 
@@ -355,12 +355,12 @@ def test_any_provider_may_let_clients_in(world):
 
 
 def test_client_credentials_that_do_not_fit_are_refused(world):
-    add_client(world, "--tenant", "x").failed(1, "knows no tenants")
+    add_client(world, "--tenant", "x").failed(2, "knows no tenants")
     add_client(world, secret="wrong").failed(8, "invalid_client", "add client-credentials")
     microsoft(world)
     world.reload()
-    add_client(world, provider="microsoft").failed(1, "--tenant")
-    add_client(world, "--tenant", "a/b", provider="microsoft").failed(1, "no tenant")
+    add_client(world, provider="microsoft").failed(2, "--tenant")
+    add_client(world, "--tenant", "a/b", provider="microsoft").failed(2, "no tenant")
     no_account(world)
 
 

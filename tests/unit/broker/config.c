@@ -126,7 +126,7 @@ Test(config, everything_of_the_manual_is_read)
         "recipients_per_message=3\nconnections=4\n\n"
         "[account work]\naddress=you@example.com\nprovider=example\n"
         "from=you@example.com;*@lists.example.com\ntokens=uid:1000;alice\nsend=group:mail; uid:33\n"
-        "smtp=other.example.com:587 starttls\nconnections=0\n\n"
+        "smtp=other.example.com:587 starttls\nconnections=0\nrotate_after=90d\n\n"
         "[sender]\nroot=admin@example.com\nehlo_name=\nlifetime=3d\n\n"
         "[notify]\ncommand=/usr/bin/notify-send 'post key'\naccount=work\n");
     cr_expect_str_eq(config->default_account, "you@gmail.com");
@@ -170,6 +170,7 @@ Test(config, everything_of_the_manual_is_read)
     cr_expect_str_eq(account->from[1], "*@lists.example.com");
     cr_expect_str_eq(account->tokens[0], "uid:1000");
     cr_expect_str_eq(account->send[1], "uid:33");
+    cr_expect_eq(account->rotate_after_s, 90 * 24 * 3600);
     cr_expect_eq(account->servers->len, 1);
     cr_expect_eq(account->connections, 0);
     cr_expect_eq(account->daily_messages, -1);
