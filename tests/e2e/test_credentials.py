@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import subprocess
 import time
 from contextlib import contextmanager
 
@@ -228,29 +229,32 @@ def test_an_account_moves_from_a_password_to_a_person_and_back(world):
     mail_arrives(world, "PLAIN")
 
 
-def test_the_terminal_does_not_show_what_is_typed(world):
-    _, terminal = pty.openpty()
-    shown = b""
-    asking = world.start(program("postkey"), "add", "app-password", "--provider", "test", ME, stdin=terminal)
-    # Its stderr is no terminal: nobody would see the question.
-    assert asking.wait() == 2 and b"--fd N" in asking.err
-    pid, controller = pty.fork()
-    if pid == 0:
-        os.execve(program("postkey"), ["postkey", "add", "app-password", "--provider", "test", ME], world.env)
-    deadline = time.monotonic() + PATIENCE
-    while b"not shown" not in shown and time.monotonic() < deadline:
-        if select.select([controller], [], [], 0.1)[0]:
-            shown += os.read(controller, 4096)
-    os.write(controller, PASSWORD.encode() + b"\n")
-    while True:
+def read_terminal(controller, wanted):
+    """What a terminal shows, up to the words wanted or its end."""
+    shown, deadline = b"", time.monotonic() + PATIENCE
+    while wanted not in shown:
+        assert time.monotonic() < deadline, shown
+        if not select.select([controller], [], [], 0.1)[0]:
+            continue
         try:
-            data = os.read(controller, 4096)
-        except OSError:
+            shown += os.read(controller, 4096)
+        except OSError:  # nobody has it open any more
             break
-        if not data:
-            break
-        shown += data
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    return shown
+
+
+def test_the_terminal_does_not_show_what_is_typed(world):
+    command = [program("postkey"), "add", "app-password", "--provider", "test", ME]
+    assert "--fd N" in world.run(command).failed(2).err, "there is no terminal"
+    world.start_broker()  # so that nothing but the command has to do with the terminal
+    controller, terminal = pty.openpty()
+    asking = subprocess.Popen(command, env=world.env, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = read_terminal(controller, b"not shown")
+    os.write(controller, PASSWORD.encode() + b"\n")
+    shown += read_terminal(controller, b"postkey-send")
+    assert asking.wait(PATIENCE) == 0, shown
+    os.close(controller)
     assert PASSWORD.encode() not in shown and b"is added" in shown
     world.google.set({"smtp.app_password": PASSWORD})
     mail_arrives(world, "PLAIN")

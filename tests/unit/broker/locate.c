@@ -42,9 +42,9 @@ static void lookup_records(GResolver *resolver, const char *name, GResolverRecor
     }
     GList *records = NULL;
     for (const char *const *text = dns->records; strcmp(name, dns->domain) == 0 && *text; text++)
-        records =
-            g_list_append(records, g_variant_ref_sink(g_variant_new("(qs)", (guint16)atoi(*text),
-                                                                    strchr(*text, ' ') + 1)));
+        records = g_list_append(records, g_variant_ref_sink(g_variant_new(
+                                             "(qs)", (guint16)g_ascii_strtoull(*text, NULL, 10),
+                                             strchr(*text, ' ') + 1)));
     if (records)
         g_task_return_pointer(task, records, NULL);
     else
