@@ -290,7 +290,8 @@ static void plan_keep_alive(Account *account, gboolean failed)
     const StateAccount *record = record_of(account);
     gint64 period_s = account->context->config->keep_alive_s;
     g_clear_pointer(&account->keep_alive, timer_cancel);
-    if (!record || account->state == ACCOUNT_AUTHORIZATION_REQUIRED)
+    if (!record || record->kind == STATE_APP_PASSWORD ||
+        account->state == ACCOUNT_AUTHORIZATION_REQUIRED)
         return;
     gint64 last_s = MAX(record->refreshed_at, record->authorized_at);
     gint64 wait_s = CLAMP(last_s + period_s - g_get_real_time() / G_USEC_PER_SEC, 0, period_s);
@@ -483,6 +484,7 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
     }
     timer_cancel(g_steal_pointer(&account->next));
     account_drop_token(account);
+    plan_keep_alive(account, FALSE);
     set_state(account, ACCOUNT_READY, NULL, NULL);
     g_autoptr(GError) no_token = no_token_error(account);
     answer_all(account, no_token);

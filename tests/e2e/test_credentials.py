@@ -217,6 +217,14 @@ def test_a_locked_keyring_is_said_to_the_session(world):
     assert world.account()["state"] == "ready" and world.account()["connections"] == 0
 
 
+def test_an_idle_account_with_an_app_password_is_left_alone(world):
+    world.configure(text="[broker]\nkeep_alive=1s\n")
+    add_password(world).ok()
+    add_service_account(world, service_account(world), "--account", "other").ok()
+    world.google.wait("token.assertion", 3)  # the idle one beside it is kept alive, more than once
+    assert world.account()["state"] == "ready" and "refresh_failed" not in world.broker_log()
+
+
 def test_an_account_moves_from_a_password_to_a_person_and_back(world):
     world.google.set({"smtp.app_password": PASSWORD})
     add_password(world).ok()
