@@ -136,10 +136,10 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
 
-# Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. No network: http and loopback are
-# fakes.
+# Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. No network: http, loopback and
+# locate (DNS) are fakes.
 FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
-FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
+FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
                 $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/replay-,$(FUZZ_TARGETS))
 $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_OBJECTS)
