@@ -422,7 +422,7 @@ static void provider_located(const char *provider, const char *exchanger, const 
         return;
     }
     authorization->provider_name = g_strdup(provider);
-    g_autofree char *reason = locate_reason(provider, exchanger);
+    g_autofree char *reason = exchanger ? locate_reason(provider, exchanger) : NULL;
     tell(authorization, (AuthorizationStep){.kind = AUTHORIZATION_PROVIDER,
                                             .reason = reason,
                                             .expires_in = -1,

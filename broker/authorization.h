@@ -15,7 +15,8 @@ typedef enum { AUTHORIZATION_AUTO, AUTHORIZATION_DEVICE, AUTHORIZATION_BROWSER }
 
 /* The names are those of the interface's steps. */
 typedef enum {
-    AUTHORIZATION_PROVIDER, /* found by the MX records of the address; reason says how */
+    AUTHORIZATION_PROVIDER, /* it was found; by MX records where there is a reason, which says how
+                             */
     AUTHORIZATION_VISIT,
     AUTHORIZATION_WAITING,
     AUTHORIZATION_FALLBACK,

@@ -50,8 +50,11 @@ static cJSON *describe(const AuthorizationStep *step)
 static void stepped(const AuthorizationStep *step, gpointer data)
 {
     Authorizing *authorizing = data;
-    if (step->kind == AUTHORIZATION_PROVIDER)
+    if (step->kind == AUTHORIZATION_PROVIDER) {
         authorizing->provider = g_strdup(step->provider);
+        if (!step->reason) /* as configured: nothing to tell */
+            return;
+    }
     if (step->kind != AUTHORIZATION_DONE) {
         call_continue(authorizing->call, describe(step));
         return;

@@ -194,9 +194,9 @@ void authorize_view_browser(AuthorizeView *view, const cJSON *step, gboolean ope
     view->ticking = FALSE;
 }
 
-void authorize_view_provider(AuthorizeView *view, const cJSON *step)
+void authorize_view_provider(const cJSON *step)
 {
-    g_autofree char *address = output_printable(view->address);
+    g_autofree char *address = output_printable(json_string_or(step, "account", "this account"));
     g_autofree char *reason = output_printable(json_string_or(step, "reason", "its provider"));
     output_remark("\n  %s: %s.\n  Another one: --provider PROVIDER\n", address, reason);
 }

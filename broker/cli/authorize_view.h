@@ -16,7 +16,7 @@ void authorize_view_free(AuthorizeView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AuthorizeView, authorize_view_free)
 
 /* The step "provider". */
-void authorize_view_provider(AuthorizeView *view, const cJSON *step);
+void authorize_view_provider(const cJSON *step);
 
 /* The step "visit" of the device flow. */
 void authorize_view_device(AuthorizeView *view, const cJSON *step);

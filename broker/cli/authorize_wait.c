@@ -81,12 +81,14 @@ static gboolean show_step(Session *session, const cJSON *step, const char *name,
     AuthorizeWait *wait = session->wait;
     if (strcmp(name, "visit") == 0)
         on_visit(session, step);
+    if (strcmp(name, "provider") == 0) { /* a remark, not one of the steps that scripts read */
+        authorize_view_provider(step);
+        return TRUE;
+    }
     if (wait->as_json) {
         g_autoptr(cJSON) ordered = authorize_wait_json(step);
         return output_json(ordered, error);
     }
-    if (strcmp(name, "provider") == 0)
-        authorize_view_provider(wait->view, step);
     if (strcmp(name, "fallback") == 0)
         authorize_view_fallback(wait->view, step);
     if (strcmp(name, "done") != 0)

@@ -2,6 +2,7 @@
 import json
 import os
 import socket
+import subprocess
 import time
 import urllib.parse
 
@@ -399,3 +400,12 @@ def test_the_device_flow_works_with_a_tv_client():
         world.google.approve(going.step("visit")["user_code"])
         assert going.result().code == 0
         assert_works(world)
+
+
+def test_a_provider_found_by_the_configuration_is_no_step_of_its_own(world):
+    world.configure(domains="gmail.test")
+    going = world.start(program("postkey"), "authorize", "--json", "--flow", "browser", ME, stdin=subprocess.DEVNULL)
+    visit = json.loads(going.line())
+    assert visit["step"] == "visit" and visit["provider"] == "test"
+    world.google.press(visit["authorization_uri"])
+    assert going.wait() == 0
