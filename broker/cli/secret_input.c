@@ -75,8 +75,9 @@ static Secret *read_without_echo(const char *question, GError **error)
     silent.c_lflag &= ~(tcflag_t)ECHO;
     char *text = g_malloc0(SECRET_INPUT_MAX);
     gsize len = 0;
-    output_remark("%s", question);
+    /* Before the question: whoever answers at once is not shown either, and not flushed away. */
     gboolean quiet = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
+    output_remark("%s", question);
     gboolean finished = quiet && read_line(interrupt_fd, text, &len);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* there is nothing else to try */
     interrupt_release(interrupt_fd);
