@@ -146,6 +146,7 @@ static void select_server(Delivery *delivery, guint at)
     delivery->server = (SmtpServer){.host = chosen->host,
                                     .port = chosen->port,
                                     .tls = chosen->tls,
+                                    .provider = delivery->route->provider,
                                     .ca_pem = delivery->route->ca_pem,
                                     .ehlo_name = delivery->route->ehlo_name,
                                     .trace = delivery->request->trace,
