@@ -376,7 +376,8 @@ static void complete(const Delivery *delivery)
 
 static gboolean deliver(Delivery *delivery, SmtpRecipient *recipients, guint n, GError **error)
 {
-    if (!message_check_sendable(delivery->request->message, TRUE, error) ||
+    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
+    if (!message_prepare(delivery->request->message, &everything, error) ||
         !open_session(delivery, error))
         return FALSE;
     complete(delivery);

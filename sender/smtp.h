@@ -76,6 +76,6 @@ gboolean smtp_authenticate_by_password(SmtpSession *session, const char *user,
  * and is not set where the recipients' own verdicts tell. smtp_is_open() says whether the session
  * can take another message. */
 gboolean smtp_send(SmtpSession *session, const char *sender, SmtpRecipient *recipients, guint n,
-                   const Message *message, GError **error);
+                   Message *message, GError **error);
 
 gboolean smtp_is_open(const SmtpSession *session);

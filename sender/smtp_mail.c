@@ -8,7 +8,7 @@ typedef struct {
     SmtpSession *session;
     SmtpRecipient *recipients;
     guint n;
-    const Message *message;
+    Message *message;
 } Mail;
 
 void smtp_recipient_clear(SmtpRecipient *recipient)
@@ -79,6 +79,9 @@ static gboolean leave_unknown(const Mail *mail, GError *failed, GError **error)
 static gboolean check(const Mail *mail, GError **error)
 {
     const SmtpOffer *offer = &mail->session->offer;
+    const MessageOffer takes = {.eight_bit_mime = offer->eight_bit_mime};
+    if (!message_prepare(mail->message, &takes, error))
+        return FALSE;
     guint64 size = message_size(mail->message);
     if (offer->size_max > 0 && size > offer->size_max) {
         error_set(error, POSTKEY_ERROR_REFUSED,
@@ -91,7 +94,7 @@ static gboolean check(const Mail *mail, GError **error)
                   size, mail->session->server->host, offer->size_max);
         return FALSE;
     }
-    return message_check_sendable(mail->message, offer->eight_bit_mime, error);
+    return TRUE;
 }
 
 /* ---- envelope ---- */
@@ -239,7 +242,7 @@ static gboolean all_sent(const Mail *mail)
 }
 
 gboolean smtp_send(SmtpSession *session, const char *sender, SmtpRecipient *recipients, guint n,
-                   const Message *message, GError **error)
+                   Message *message, GError **error)
 {
     Mail mail = {.session = session, .recipients = recipients, .n = n, .message = message};
     if (session->state != SMTP_LOGGED_IN)
