@@ -119,6 +119,9 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     if (recipients > 0)
         json_add_time(route, "recipients_per_message", recipients);
     json_add_string(route, "ehlo_name", config->sender_ehlo_name);
+    json_add_string(route, "root", config->sender_root);
+    if (section && section->from)
+        json_add_strings(route, "from", (const char *const *)section->from);
     return route;
 }
 

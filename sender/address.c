@@ -167,6 +167,13 @@ gboolean address_equal(const char *a, const char *b)
            g_ascii_strcasecmp(domain_a, domain_b) == 0;
 }
 
+gboolean address_is_local(const char *address, const char *host)
+{
+    const char *domain = address_domain(address);
+    return g_ascii_strcasecmp(domain, ADDRESS_LOCAL_DOMAIN) == 0 ||
+           (host && !strchr(host, '.') && g_ascii_strcasecmp(domain, host) == 0);
+}
+
 /* ---- address lists ---- */
 
 /* Where we are in the list, and what is wrong there. */
@@ -259,11 +266,19 @@ static gboolean read_words(Scanner *scanner, GString *words, gboolean *is_phrase
     return FALSE;
 }
 
+/* In a quoted string an "@" is a letter like any other. */
+static gboolean has_domain(const char *address)
+{
+    return strchr(address + quoted_len(address), '@') != NULL;
+}
+
 static gboolean add_address(const char *address, GPtrArray *addresses, GError **error)
 {
     if (*address == '\0')
         return TRUE;
-    g_autofree char *ascii = address_to_ascii(address);
+    g_autofree char *ascii = has_domain(address)
+                                 ? address_to_ascii(address)
+                                 : g_strconcat(address, "@" ADDRESS_LOCAL_DOMAIN, NULL);
     if (!address_check(ascii, error))
         return FALSE;
     for (guint i = 0; i < addresses->len; i++)

@@ -8,13 +8,17 @@
 
 #include <glib.h>
 
-/* RFC 5321 section 4.5.3.1; a path has 256 octets with its angle brackets. */
 /* Recipients of one message. */
 #define ADDRESS_LIST_MAX 10000U
 
+/* RFC 5321 section 4.5.3.1; a path has 256 octets with its angle brackets. */
 #define ADDRESS_MAX_LEN 254
 #define ADDRESS_LOCAL_MAX_LEN 64
 #define ADDRESS_LABEL_MAX_LEN 63
+
+/* The domain that a name without one gets: "root" is root@localhost in all that follows, and no
+ * server ever sees it (machine.h). */
+#define ADDRESS_LOCAL_DOMAIN "localhost"
 
 /* Whether text is a Mailbox of RFC 5321 section 4.1.2: a dot-string or a quoted string (in UTF-8,
  * RFC 6531),
@@ -23,8 +27,9 @@
 gboolean address_check(const char *text, GError **error);
 
 /* Adds the addresses of an address list (RFC 5322 section 3.4, with the obsolete forms), each with
- * its domain in ASCII, to addresses, as owned strings that passed address_check(): display names,
- * comments, folds, groups and source routes are left out. Duplicates are added once (see
+ * its domain in ASCII (ADDRESS_LOCAL_DOMAIN where it has none), to addresses, as owned strings that
+ * passed address_check(): display names, comments, folds, groups and source routes are left out.
+ * Duplicates are added once (see
  * address_equal()); those already in the array count. An empty list adds none.
  * POSTKEY_ERROR_REFUSED: nothing after the bad address was added. */
 gboolean address_list_parse(const char *text, GPtrArray *addresses, GError **error);
@@ -47,6 +52,11 @@ char *address_to_ascii(const char *text);
 /* Whether two addresses name the same mailbox for sure: the domain counts without case, the local
  * part with. */
 gboolean address_equal(const char *a, const char *b);
+
+/* Whether it is a name of this machine: in ADDRESS_LOCAL_DOMAIN, or in the domain host (its own
+ * name; NULL: unknown) where that has no dot. The names of a host with a dot may be real mailboxes.
+ */
+gboolean address_is_local(const char *address, const char *host);
 
 /* What follows the last "@"; text itself where there is none. Borrowed from address. */
 const char *address_domain(const char *address);

@@ -22,6 +22,8 @@ void route_free(Route *route)
     g_free(route->ca_pem);
     g_strfreev(route->mechanisms);
     g_free(route->ehlo_name);
+    g_free(route->root);
+    g_strfreev(route->from);
     g_free(route);
 }
 
@@ -76,6 +78,14 @@ static gboolean parse_fields(const cJSON *json, Route *route, GError **error)
     route->provider = g_strdup(json_string_or(json, "provider", NULL));
     route->ca_pem = g_strdup(json_string_or(json, "ca", NULL));
     route->ehlo_name = g_strdup(json_string_or(json, "ehlo_name", NULL));
+    const cJSON *patterns = NULL;
+    const char *root = json_string_or(json, "root", NULL);
+    if (root && !address_check(root, NULL))
+        return refuse(error, "names a root that is no address");
+    route->root = g_strdup(root);
+    if (json_array(json, "from", &patterns) != JSON_ABSENT &&
+        !(route->from = json_strings(json, "from")))
+        return refuse(error, "holds broken patterns");
     route->recipients_max =
         recipients_max > 0 && recipients_max < G_MAXUINT ? (guint)recipients_max : G_MAXUINT;
     route->mechanisms = json_strings(json, "mechanisms");

@@ -17,6 +17,8 @@ typedef struct {
     char **mechanisms;
     guint recipients_max; /* in one message; G_MAXUINT: no limit known */
     char *ehlo_name;      /* NULL: this machine's */
+    char *root;           /* who gets mail to a name of this machine; NULL: the account's address */
+    char **from; /* addresses and patterns that the account may send from; NULL: not known */
 } Route;
 
 /* Reads the "route" of parameters. NULL with POSTKEY_ERROR_PROTOCOL where there is none, or a

@@ -1,0 +1,450 @@
+#include "smtpd.h"
+
+#include "address.h"
+#include "deadline.h"
+#include "fileio.h"
+#include "intake.h"
+#include "smtpd_data.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define CHUNK_LEN ((gsize)16 * 1024)
+
+typedef struct {
+    const SmtpdHost *host;
+    int in, out;
+    char chunk[CHUNK_LEN]; /* what was read */
+    gsize at, len;         /* of it: the next byte, the end */
+    GString *replies;      /* not yet written: those of a pipelined group go together */
+    guint errors;
+    gboolean over; /* nothing more is read */
+    int status;
+
+    gboolean in_mail;
+    gboolean utf8; /* SMTPUTF8 was said */
+    char *sender;
+    GPtrArray *recipients;
+} Session;
+
+static void reset(Session *session)
+{
+    session->in_mail = session->utf8 = FALSE;
+    g_clear_pointer(&session->sender, g_free);
+    g_ptr_array_set_size(session->recipients, 0);
+}
+
+/* ---- the wire ---- */
+
+static void cut_off(Session *session)
+{
+    session->over = TRUE;
+    session->status = EX_TEMPFAIL;
+}
+
+static gboolean await(const Session *session, int fd, short events)
+{
+    return deadline_wait(fd, events, deadline_in_ms(session->host->timeout_ms));
+}
+
+static void flush(Session *session)
+{
+    const GString *text = session->replies;
+    for (gsize sent = 0; sent < text->len;) {
+        gssize n = await(session, session->out, POLLOUT)
+                       ? write(session->out, text->str + sent, text->len - sent)
+                       : -1;
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0) {
+            cut_off(session);
+            break;
+        }
+        sent += (gsize)n;
+    }
+    g_string_truncate(session->replies, 0);
+}
+
+static void reply(Session *session, const char *text)
+{
+    g_string_append_printf(session->replies, "%s\r\n", text);
+}
+
+/* A mistake of the peer; after many of them it is no client of SMTP. */
+static void reply_error(Session *session, const char *text)
+{
+    reply(session, text);
+    if (++session->errors < SMTPD_ERRORS_MAX)
+        return;
+    reply(session, "421 4.7.0 too many errors, closing");
+    cut_off(session);
+}
+
+/* FALSE: nothing comes any more. The peer gets its replies before it is waited for. */
+static gboolean fill(Session *session)
+{
+    flush(session);
+    while (!session->over) {
+        if (!await(session, session->in, POLLIN)) {
+            reply(session, "421 4.4.2 nothing came for too long, closing");
+            cut_off(session);
+            break;
+        }
+        gssize got = read(session->in, session->chunk, CHUNK_LEN);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        session->at = 0;
+        session->len = got > 0 ? (gsize)got : 0;
+        if (got > 0)
+            return TRUE;
+        session->over = TRUE;
+    }
+    return FALSE;
+}
+
+/* The next line without its end, in line. FALSE: there is none, or it is too long, which was told.
+ */
+static gboolean read_command(Session *session, GString *line)
+{
+    gsize whole_len = 0;
+    g_string_truncate(line, 0);
+    for (;;) {
+        if (session->at == session->len && !fill(session))
+            return FALSE;
+        char c = session->chunk[session->at++];
+        whole_len++;
+        if (c == '\n')
+            break;
+        if (whole_len < SMTPD_COMMAND_MAX_LEN)
+            g_string_append_c(line, c);
+    }
+    if (whole_len > SMTPD_COMMAND_MAX_LEN) {
+        reply_error(session, "500 5.5.6 the line is too long");
+        return FALSE;
+    }
+    if (line->len > 0 && line->str[line->len - 1] == '\r')
+        g_string_truncate(line, line->len - 1);
+    return TRUE;
+}
+
+/* ---- the envelope ---- */
+
+/* The path behind "FROM:" or "TO:", with its angle brackets where it has them; *parameters is what
+ * follows. NULL: there is none. Returns owned. */
+static char *read_path(const char *argument, const char *prefix, const char **parameters)
+{
+    gsize prefix_len = strlen(prefix);
+    if (g_ascii_strncasecmp(argument, prefix, prefix_len) != 0)
+        return NULL;
+    const char *start = argument + prefix_len, *end;
+    start += strspn(start, " ");
+    gboolean quoted = FALSE, angle = *start == '<';
+    for (end = start; *end && (quoted || *end != (angle ? '>' : ' ')); end++) {
+        if (*end == '\\' && end[1])
+            end++;
+        else if (*end == '"')
+            quoted = !quoted;
+    }
+    if (angle && *end != '>')
+        return NULL;
+    end += angle;
+    *parameters = end;
+    return end > start && (!*end || *end == ' ') ? g_strndup(start, (gsize)(end - start)) : NULL;
+}
+
+/* SIZE, BODY and SMTPUTF8 of MAIL. FALSE: the peer was told what is wrong. */
+static gboolean read_parameters(Session *session, const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++) {
+        gint64 size = 0;
+        if (!**word || g_ascii_strcasecmp(*word, "BODY=7BIT") == 0 ||
+            g_ascii_strcasecmp(*word, "BODY=8BITMIME") == 0)
+            continue;
+        if (g_ascii_strcasecmp(*word, "SMTPUTF8") == 0) {
+            session->utf8 = TRUE;
+        } else if (g_ascii_strncasecmp(*word, "SIZE=", 5) == 0 &&
+                   g_ascii_string_to_signed(*word + 5, 10, 0, G_MAXINT64, &size, NULL)) {
+            if (size <= session->host->size_max)
+                continue;
+            reply_error(session, "552 5.3.4 the message is too large");
+            return FALSE;
+        } else {
+            reply_error(session, "555 5.5.4 a parameter that there is not");
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* The address of a path, owned; NULL: the peer was told. */
+static char *read_address(Session *session, const char *path)
+{
+    char *address = address_parse_one(path, NULL);
+    if (!address) {
+        reply_error(session, "553 5.1.3 no address");
+    } else if (address_needs_utf8(address) && !session->utf8) {
+        reply_error(session, "553 5.6.7 an address beyond ASCII needs SMTPUTF8");
+        g_clear_pointer(&address, g_free);
+    }
+    return address;
+}
+
+static void do_mail(Session *session, const char *argument)
+{
+    const char *parameters = NULL;
+    g_autofree char *path = read_path(argument, "FROM:", &parameters);
+    if (session->in_mail) {
+        reply_error(session, "503 5.5.1 a message is begun already");
+    } else if (!path) {
+        reply_error(session, "501 5.5.4 say MAIL FROM:<address>");
+    } else if (read_parameters(session, parameters)) {
+        session->sender =
+            strcmp(path, "<>") == 0 ? g_strdup("") : read_address(session, path);
+        session->in_mail = session->sender != NULL;
+        if (session->in_mail)
+            reply(session, "250 2.1.0 sender ok");
+    }
+    if (!session->in_mail)
+        session->utf8 = FALSE;
+}
+
+/* Why a recipient is refused, on one line. */
+static void refuse_recipient(Session *session, const GError *error)
+{
+    g_autoptr(GString) text = g_string_new("550 5.1.1 ");
+    for (const char *p = error->message; *p && text->len < 400; p++)
+        g_string_append_c(text, g_ascii_isprint(*p) ? *p : '?');
+    reply_error(session, text->str);
+}
+
+static void do_rcpt(Session *session, const char *argument)
+{
+    const char *parameters = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = read_path(argument, "TO:", &parameters);
+    if (!session->in_mail) {
+        reply_error(session, "503 5.5.1 say MAIL first");
+        return;
+    }
+    if (!path || parameters[strspn(parameters, " ")]) {
+        reply_error(session, path ? "555 5.5.4 a parameter that there is not"
+                                  : "501 5.5.4 say RCPT TO:<address>");
+        return;
+    }
+    g_autofree char *address = read_address(session, path);
+    if (!address)
+        return;
+    if (session->recipients->len >= ADDRESS_LIST_MAX)
+        reply_error(session, "452 4.5.3 too many recipients");
+    else if (session->host->accept(address, session->recipients, session->host->data, &error))
+        reply(session, "250 2.1.5 recipient ok");
+    else
+        refuse_recipient(session, error);
+}
+
+/* ---- the message ---- */
+
+/* Copies the text of DATA to its end into fd. FALSE: the end never came. *fault: the reply for a
+ * message that was read and cannot be taken; NULL: it can. */
+static gboolean read_data(Session *session, int fd, const char **fault)
+{
+    SmtpdData data = {0};
+    gint64 total_len = 0;
+    char text[SMTPD_DATA_OUT_LEN(CHUNK_LEN)];
+    while (data.state != SMTPD_DATA_END) {
+        if (session->at == session->len && !fill(session))
+            return FALSE;
+        gsize text_len = 0;
+        session->at += smtpd_data_feed(&data, session->chunk + session->at,
+                                       session->len - session->at, text, &text_len);
+        total_len += (gint64)text_len;
+        if (total_len > session->host->size_max)
+            *fault = "552 5.3.4 the message is too large";
+        else if (!*fault && !fileio_write_all(fd, text, text_len, NULL))
+            *fault = "452 4.3.1 there is no room for the message";
+    }
+    return TRUE;
+}
+
+/* What the code of sysexits.h means for a peer. Nothing is kept unless it is 0, so that what may
+ * heal is for the peer to try again. */
+static const char *verdict(int status)
+{
+    switch (status) {
+    case EX_OK:
+        return "250 2.0.0 taken";
+    case EX_USAGE:
+    case EX_DATAERR:
+        return "554 5.6.0 the message is refused; standard error says why";
+    case EX_NOUSER:
+    case EX_NOHOST:
+        return "550 5.1.1 a recipient is refused; standard error says why";
+    case EX_CANTCREAT:
+    case EX_IOERR:
+        return "452 4.3.1 the message could not be kept; standard error says why";
+    case EX_NOPERM:
+        return "451 4.7.0 not authorized, nothing is kept; standard error says why";
+    case EX_CONFIG:
+        return "451 4.3.5 the configuration is wrong, nothing is kept; standard error says why";
+    default:
+        return "451 4.3.0 not now, nothing is kept; standard error says why";
+    }
+}
+
+static void take(Session *session, int fd)
+{
+    SmtpdMail mail = {.sender = session->sender, .recipients = session->recipients, .fd = fd};
+    if (lseek(fd, 0, SEEK_SET) != 0) {
+        (void)close(fd); /* has no name: it is gone by this */
+        reply(session, verdict(EX_IOERR));
+        return;
+    }
+    reply(session, verdict(session->host->take(&mail, session->host->data)));
+}
+
+static void do_data(Session *session)
+{
+    const char *fault = NULL;
+    if (!session->in_mail || session->recipients->len == 0) {
+        reply_error(session, session->in_mail ? "554 5.5.1 there is no recipient"
+                                              : "503 5.5.1 say MAIL first");
+        return;
+    }
+    int fd = intake_temporary(NULL);
+    if (fd < 0) {
+        reply(session, "452 4.3.1 there is no room for a message");
+        return;
+    }
+    reply(session, "354 end with a dot on a line of its own");
+    gboolean whole = read_data(session, fd, &fault);
+    if (whole && !fault) {
+        take(session, fd);
+    } else {
+        (void)close(fd); /* has no name: it is gone by this */
+        if (fault)
+            reply(session, fault);
+        if (!whole)
+            session->status = EX_TEMPFAIL;
+    }
+    reset(session);
+}
+
+/* ---- commands ---- */
+
+static void do_ehlo(Session *session, const char *argument)
+{
+    if (!*argument) {
+        reply_error(session, "501 5.5.4 say who you are");
+        return;
+    }
+    reset(session);
+    g_string_append_printf(session->replies,
+                           "250-%s\r\n250-PIPELINING\r\n250-SIZE %" G_GINT64_FORMAT
+                           "\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n",
+                           session->host->host, session->host->size_max);
+}
+
+static void do_helo(Session *session, const char *argument)
+{
+    reset(session);
+    if (*argument)
+        g_string_append_printf(session->replies, "250 %s\r\n", session->host->host);
+    else
+        reply_error(session, "501 5.5.4 say who you are");
+}
+
+static void do_rset(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reset(session);
+    reply(session, "250 2.0.0 forgotten");
+}
+
+static void do_data_command(Session *session, const char *argument)
+{
+    if (*argument)
+        reply_error(session, "501 5.5.4 DATA stands alone");
+    else
+        do_data(session);
+}
+
+static void do_noop(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reply(session, "250 2.0.0 ok");
+}
+
+static void do_vrfy(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reply(session, "252 2.5.0 send it some mail");
+}
+
+static void do_help(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reply(session, "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT; see postkey-send --help");
+}
+
+static void do_quit(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reply(session, "221 2.0.0 bye");
+    session->over = TRUE;
+}
+
+/* A browser that was led to this socket: its text may hold anything that its page wanted. */
+static void do_http(Session *session, G_GNUC_UNUSED const char *argument)
+{
+    reply(session, "421 4.7.0 this is SMTP, closing");
+    cut_off(session);
+}
+
+static const struct {
+    const char *verb;
+    void (*run)(Session *session, const char *argument);
+} commands[] = {
+    {"EHLO", do_ehlo}, {"HELO", do_helo}, {"MAIL", do_mail}, {"RCPT", do_rcpt},
+    {"DATA", do_data_command}, {"RSET", do_rset}, {"NOOP", do_noop}, {"VRFY", do_vrfy},
+    {"HELP", do_help}, {"QUIT", do_quit}, {"GET", do_http}, {"POST", do_http},
+    {"PUT", do_http}, {"CONNECT", do_http},
+};
+
+static void run_command(Session *session, const GString *line)
+{
+    gsize verb_len = strcspn(line->str, " ");
+    if (strlen(line->str) != line->len) {
+        reply_error(session, "500 5.5.2 a NUL byte in a command");
+        return;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strlen(commands[i].verb) != verb_len ||
+            g_ascii_strncasecmp(line->str, commands[i].verb, verb_len) != 0)
+            continue;
+        g_autofree char *argument = g_strstrip(g_strdup(line->str + verb_len));
+        commands[i].run(session, argument);
+        return;
+    }
+    reply_error(session, "502 5.5.1 a command that there is not");
+}
+
+int smtpd_serve(const SmtpdHost *host, int in, int out)
+{
+    Session *session = g_new0(Session, 1);
+    g_autoptr(GString) line = g_string_new(NULL);
+    session->host = host;
+    session->in = in;
+    session->out = out;
+    session->replies = g_string_new(NULL);
+    session->recipients = g_ptr_array_new_with_free_func(g_free);
+    g_string_append_printf(session->replies, "220 %s ESMTP postkey\r\n", host->host);
+    while (!session->over)
+        if (read_command(session, line))
+            run_command(session, line);
+    flush(session);
+    int status = session->status;
+    reset(session);
+    g_ptr_array_unref(session->recipients);
+    g_string_free(session->replies, TRUE);
+    g_free(session);
+    return status;
+}

@@ -1,0 +1,46 @@
+/* The server's side of SMTP (RFC 5321) on two descriptors: for programs that speak SMTP to a
+ * sendmail (-bs), and for sockets in the manner of inetd. It takes messages for somebody else to
+ * keep or send, one after the other, and answers for each when that has happened.
+ *
+ * EHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT, VRFY, HELP; PIPELINING, 8BITMIME, SIZE,
+ * ENHANCEDSTATUSCODES, SMTPUTF8; no AUTH: whoever holds the other end is trusted as whoever calls
+ * postkey-send. Only CRLF "." CRLF ends a message (a bare LF is a line end of the text, never of
+ * the message, so that no text can smuggle a command in); one whose end never comes is dropped. A
+ * line of a command may end in LF alone.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* With its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more. */
+#define SMTPD_COMMAND_MAX_LEN ((gsize)4096)
+
+/* What the peer gets wrong before it is hung up on. */
+#define SMTPD_ERRORS_MAX 20U
+
+/* RFC 5321 section 4.5.3.2.7. */
+#define SMTPD_TIMEOUT_MS ((gint64)5 * 60 * 1000)
+
+typedef struct {
+    const char *sender;    /* reverse-path; "": none */
+    GPtrArray *recipients; /* of char *, those that accept() made */
+    int fd;                /* the message, at its start; without the dots of SMTP */
+} SmtpdMail;
+
+/* Who is served, and by whom; all borrowed. */
+typedef struct {
+    const char *host;  /* of the greeting */
+    gint64 size_max;   /* octets of a message */
+    gint64 timeout_ms; /* without a byte from the peer */
+    /* Adds whom address stands for to recipients (of char *, owned). FALSE: the peer is told. */
+    gboolean (*accept)(const char *address, GPtrArray *recipients, gpointer data, GError **error);
+    /* Takes the message, for good when it returns 0; else a code of sysexits.h. mail is borrowed,
+     * its descriptor taken. */
+    int (*take)(const SmtpdMail *mail, gpointer data);
+    gpointer data;
+} SmtpdHost;
+
+/* Serves the peer until it says QUIT, hangs up, is silent for too long or makes too many mistakes.
+ * 0 when there was nothing under way then; EX_TEMPFAIL when the peer was cut off, or left in the
+ * midst of a message, which is dropped. */
+int smtpd_serve(const SmtpdHost *host, int in, int out);
