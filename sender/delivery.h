@@ -1,11 +1,9 @@
-/* One message from the caller to the submission server: asks the broker for route and credential,
- * connects while the broker may still be refreshing, logs in, sends, and tells the broker what
- * became of it.
+/* One message from the caller to the submission server, by a courier of its own, and what the
+ * caller learns.
  */
 #pragma once
 
-#include "paths.h"
-#include "smtp.h"
+#include "courier.h"
 
 /* What to deliver; all borrowed. */
 typedef struct {
@@ -19,8 +17,6 @@ typedef struct {
 } DeliveryRequest;
 
 /* Delivers to n recipients and fills in their outcomes. Returns an exit code of sysexits.h; *error
- * is set where one reason holds for the whole message, and verdict_explain() tells the rest. A
- * token that the server refuses is reported to the broker; where that gives another one, it is
- * tried once. */
+ * is set where one reason holds for the whole message, and verdict_explain() tells the rest. */
 int delivery_run(const DeliveryRequest *request, SmtpRecipient *recipients, guint n,
                  GError **error);

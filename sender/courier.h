@@ -1,0 +1,47 @@
+/* A courier carries messages of one account: one session of the broker and one of the submission
+ * server, kept for as many messages as come. It connects and logs in with the first one, while the
+ * broker may still be refreshing, and again when the server has closed meanwhile.
+ *
+ * Of one thread at a time.
+ */
+#pragma once
+
+#include "account_session.h"
+
+typedef struct Courier Courier;
+
+/* One message to n recipients; all borrowed. */
+typedef struct {
+    const char *sender;     /* reverse-path; "": none; NULL: the account's address */
+    const Message *message; /* completed */
+    SmtpRecipient *recipients;
+    guint n;
+    /* Called before the first byte may leave that could make the message the server's, each time;
+     * FALSE stops it. NULL: nobody asks. */
+    gboolean (*about_to_commit)(gpointer data, GError **error);
+    gpointer data;
+} CourierMail;
+
+/* Asks the broker for a session; the network is not touched yet. As account_session_open(). Returns
+ * owned. */
+Courier *courier_open(const AccountRequest *request, GError **error);
+
+/* Ends both sessions. NULL is fine. */
+void courier_close(Courier *courier);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Courier, courier_close)
+
+/* Borrowed from the courier. */
+const Route *courier_route(const Courier *courier);
+
+/* Whether it waits with a session of the server that is open, as far as one can know without
+ * asking: with nothing from the server that would be its farewell. */
+gboolean courier_is_connected(const Courier *courier);
+
+/* Delivers, in as many parts as the route's recipients_max asks for, and fills in the outcomes.
+ * FALSE with *error where one reason holds for all that are left; *refusal is then the diagnosis of
+ * the server's reply behind it, NULL where there is none. A token that the server refuses is
+ * reported to the broker; where that gives another one, it is tried once. A session that was kept
+ * and turns out to be dead before the message could be the server's is replaced at once: that is no
+ * failure of the message. */
+gboolean courier_deliver(Courier *courier, const CourierMail *mail, const Diagnosis **refusal,
+                         GError **error);
