@@ -21,6 +21,7 @@ void route_free(Route *route)
     g_free(route->ca_pem);
     g_strfreev(route->mechanisms);
     g_free(route->ehlo_name);
+    g_free(route->notify_account);
     g_free(route);
 }
 
@@ -74,6 +75,9 @@ static gboolean parse_fields(const cJSON *json, Route *route, GError **error)
     route->address = g_strdup(address);
     route->ca_pem = g_strdup(json_string_or(json, "ca", NULL));
     route->ehlo_name = g_strdup(json_string_or(json, "ehlo_name", NULL));
+    route->notify_account = g_strdup(json_string_or(json, "notify_account", NULL));
+    gint64 lifetime_s = json_int_or(json, "lifetime", 0);
+    route->lifetime_s = lifetime_s > 0 ? lifetime_s : ROUTE_LIFETIME_DEFAULT_S;
     route->recipients_max =
         recipients_max > 0 && recipients_max < G_MAXUINT ? (guint)recipients_max : G_MAXUINT;
     route->mechanisms = json_strings(json, "mechanisms");
