@@ -16,6 +16,7 @@ void route_free(Route *route)
         return;
     g_free(route->account);
     g_free(route->address);
+    g_free(route->provider);
     if (route->servers)
         g_array_unref(route->servers);
     g_free(route->ca_pem);
@@ -73,6 +74,7 @@ static gboolean parse_fields(const cJSON *json, Route *route, GError **error)
         return refuse(error, "names no account, or no address");
     route->account = g_strdup(account);
     route->address = g_strdup(address);
+    route->provider = g_strdup(json_string_or(json, "provider", NULL));
     route->ca_pem = g_strdup(json_string_or(json, "ca", NULL));
     route->ehlo_name = g_strdup(json_string_or(json, "ehlo_name", NULL));
     route->notify_account = g_strdup(json_string_or(json, "notify_account", NULL));

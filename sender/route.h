@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     char *account;
     char *address;   /* the account's own; passed address_check() */
+    char *provider;  /* NULL: unknown */
     GArray *servers; /* of RouteServer, in the order to try; at least one */
     char *ca_pem;    /* NULL: the system's authorities */
     char **mechanisms;

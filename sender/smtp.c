@@ -94,17 +94,17 @@ PostkeyErrorCode smtp_error_code(const Diagnosis *diagnosis)
     return POSTKEY_ERROR_REFUSED;
 }
 
-const Diagnosis *smtp_diagnose(DiagnosisPhase phase, const Reply *reply)
+const Diagnosis *smtp_diagnose(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply)
 {
     g_autofree char *text = reply_text(reply);
-    return diagnosis_of_reply(phase, reply->code, reply->enhanced, text);
+    return diagnosis_of_reply(phase, session->server->provider, reply->code, reply->enhanced, text);
 }
 
 void smtp_refuse(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply,
                  const char *what, const Diagnosis **refusal, GError **error)
 {
     g_autofree char *described = reply_describe(reply);
-    *refusal = smtp_diagnose(phase, reply);
+    *refusal = smtp_diagnose(session, phase, reply);
     error_set(error, smtp_error_code(*refusal), (*refusal)->meaning, (*refusal)->remedy,
               "%s %s: %s", session->server->host, what, described);
 }

@@ -18,6 +18,7 @@ typedef struct {
     const char *host;
     guint port;
     SmtpTls tls;
+    const char *provider;  /* for what its replies mean (diagnosis_of_reply()); NULL: unknown */
     const char *ca_pem;    /* NULL: the system's authorities */
     const char *ehlo_name; /* for EHLO; NULL: this machine's */
     TransportTrace trace;  /* NULL: none */

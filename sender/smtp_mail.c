@@ -45,7 +45,7 @@ static SmtpOutcome outcome_of(const Diagnosis *diagnosis)
 static void decide_rest_by_reply(const Mail *mail, DiagnosisPhase phase, const Reply *reply)
 {
     g_autofree char *words = reply_describe(reply);
-    const Diagnosis *diagnosis = smtp_diagnose(phase, reply);
+    const Diagnosis *diagnosis = smtp_diagnose(mail->session, phase, reply);
     decide_rest(mail, outcome_of(diagnosis), words, diagnosis);
 }
 
@@ -135,7 +135,7 @@ static gboolean say_rcpt(const Mail *mail, SmtpRecipient *recipient, guint *acce
         return TRUE;
     }
     g_autofree char *words = reply_describe(reply);
-    const Diagnosis *diagnosis = smtp_diagnose(DIAGNOSIS_RCPT, reply);
+    const Diagnosis *diagnosis = smtp_diagnose(mail->session, DIAGNOSIS_RCPT, reply);
     decide(recipient, outcome_of(diagnosis), words, diagnosis);
     return TRUE;
 }

@@ -63,7 +63,8 @@ Reply *smtp_ask(SmtpSession *session, gint64 timeout_ms, const char *line, GErro
 PostkeyErrorCode smtp_error_code(const Diagnosis *diagnosis);
 
 /* The diagnosis of a reply that is not the one hoped for. Borrowed, static. */
-const Diagnosis *smtp_diagnose(DiagnosisPhase phase, const Reply *reply);
+const Diagnosis *smtp_diagnose(const SmtpSession *session, DiagnosisPhase phase,
+                               const Reply *reply);
 
 /* Sets *error from a reply: "HOST WHAT: REPLY", with its diagnosis, which is also stored in
  * *refusal. */

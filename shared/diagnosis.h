@@ -40,13 +40,25 @@ typedef enum {
 typedef struct {
     DiagnosisScope scope;
     DiagnosisAction action;
+    guint wait_s;        /* seconds before another try makes sense; 0: the ordinary back-off */
     const char *meaning; /* static */
     const char *remedy;  /* static */
 } Diagnosis;
 
 /* The diagnosis of an SMTP reply: its code (400..599; others are DIAGNOSIS_OURS), its enhanced
- * status code
- * ("5.7.8", or NULL) and its text. Always finds one: an unknown reply goes by its first digit and
- * the phase (RFC 5321 section 4.2.1, RFC 3463). Borrowed, static. */
-const Diagnosis *diagnosis_of_reply(DiagnosisPhase phase, guint code, const char *enhanced,
-                                    const char *text);
+ * status code ("5.7.8", or NULL) and its text (or NULL). provider: the preset that the server
+ * belongs to
+ * ("google", "microsoft"), for which some replies mean something of their own; NULL where unknown.
+ * Always finds one: an unknown reply goes by its first digit and the phase (RFC 5321 section 4.2.1,
+ * RFC 3463). Borrowed, static. */
+const Diagnosis *diagnosis_of_reply(DiagnosisPhase phase, const char *provider, guint code,
+                                    const char *enhanced, const char *text);
+
+/* The diagnosis of an error's words that hold no reply code, as people find them in a log or on a
+ * page: of the network, of certificates, of OAuth. NULL where they say nothing known. Borrowed,
+ * static. */
+const Diagnosis *diagnosis_of_words(const char *text);
+
+/* Words for programs: "account", "try-later". Borrowed, static. */
+const char *diagnosis_scope_name(DiagnosisScope scope);
+const char *diagnosis_action_name(DiagnosisAction action);

@@ -35,6 +35,7 @@ const Verb *const verbs[] = {
     &verb_reload,
     &verb_monitor,
     &verb_metrics,
+    &verb_explain,
     &verb_client,
     &verb_client_import,
     &verb_client_set,

@@ -41,10 +41,12 @@ Test(verdict, a_server_that_refuses_its_service_for_good_is_unavailable)
 {
     g_autoptr(GError) error = NULL;
     error_set(&error, POSTKEY_ERROR_UNAVAILABLE, NULL, NULL, "x");
-    cr_expect_eq(verdict_of_error(error, diagnosis_of_reply(DIAGNOSIS_CONNECT, 554, NULL, "x")),
-                 EX_UNAVAILABLE);
-    cr_expect_eq(verdict_of_error(error, diagnosis_of_reply(DIAGNOSIS_CONNECT, 421, NULL, "x")),
-                 EX_TEMPFAIL);
+    cr_expect_eq(
+        verdict_of_error(error, diagnosis_of_reply(DIAGNOSIS_CONNECT, NULL, 554, NULL, "x")),
+        EX_UNAVAILABLE);
+    cr_expect_eq(
+        verdict_of_error(error, diagnosis_of_reply(DIAGNOSIS_CONNECT, NULL, 421, NULL, "x")),
+        EX_TEMPFAIL);
 }
 
 static SmtpRecipient sent(const char *address)
@@ -58,7 +60,7 @@ static SmtpRecipient failed(const char *address, SmtpOutcome outcome, DiagnosisP
     return (SmtpRecipient){.address = address,
                            .outcome = outcome,
                            .reply = (char *)"the words",
-                           .diagnosis = diagnosis_of_reply(phase, code, enhanced, "x")};
+                           .diagnosis = diagnosis_of_reply(phase, NULL, code, enhanced, "x")};
 }
 
 Test(verdict, one_refused_recipient_of_several_shows_in_the_code)

@@ -1,6 +1,7 @@
 #include "diagnosis.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 /* The rows of facts.md, with the texts that servers were seen to send. */
 static const struct {
@@ -113,7 +114,7 @@ static const struct {
 Test(diagnosis, every_row_of_the_facts_is_known)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(vectors); i++) {
-        const Diagnosis *found = diagnosis_of_reply(vectors[i].phase, vectors[i].code,
+        const Diagnosis *found = diagnosis_of_reply(vectors[i].phase, NULL, vectors[i].code,
                                                     vectors[i].enhanced, vectors[i].text);
         cr_expect_eq(found->scope, vectors[i].scope, "scope of %u %s %s is %d", vectors[i].code,
                      vectors[i].enhanced, vectors[i].text, (int)found->scope);
@@ -126,7 +127,8 @@ Test(diagnosis, every_code_in_every_phase_has_a_meaning_and_a_remedy)
 {
     for (int phase = DIAGNOSIS_CONNECT; phase <= DIAGNOSIS_DATA; phase++) {
         for (guint code = 0; code < 1000; code++) {
-            const Diagnosis *found = diagnosis_of_reply((DiagnosisPhase)phase, code, NULL, NULL);
+            const Diagnosis *found =
+                diagnosis_of_reply((DiagnosisPhase)phase, NULL, code, NULL, NULL);
             cr_assert_not_null(found);
             cr_expect(found->meaning && *found->meaning);
             cr_expect(found->remedy && *found->remedy, "%u in phase %d", code, phase);
@@ -141,22 +143,23 @@ Test(diagnosis, every_code_in_every_phase_has_a_meaning_and_a_remedy)
 
 Test(diagnosis, enhanced_codes_are_compared_whole)
 {
-    const Diagnosis *web = diagnosis_of_reply(DIAGNOSIS_AUTH, 534, "5.7.14", "x");
-    const Diagnosis *password = diagnosis_of_reply(DIAGNOSIS_AUTH, 534, "5.7.9", "x");
+    const Diagnosis *web = diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 534, "5.7.14", "x");
+    const Diagnosis *password = diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 534, "5.7.9", "x");
     cr_assert_neq(web, password);
     /* 5.7.139 must not be taken for 5.7.1 or 5.7.13. */
-    cr_assert_neq(diagnosis_of_reply(DIAGNOSIS_AUTH, 535, "5.7.139", "x"),
-                  diagnosis_of_reply(DIAGNOSIS_AUTH, 535, "5.7.13", "x"));
+    cr_assert_neq(diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 535, "5.7.139", "x"),
+                  diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 535, "5.7.13", "x"));
 }
 
 Test(diagnosis, remedies_name_the_command_or_the_switch)
 {
+    cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 535, "5.7.8", "x")->remedy,
+                     "postkey authorize"));
     cr_assert(
-        strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, 535, "5.7.8", "x")->remedy, "postkey authorize"));
-    cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, 535, "5.7.139", "x")->remedy, "SMTP AUTH"));
-    cr_assert(
-        strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, 534, "5.7.9", "x")->remedy, "app password"));
-    cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_TLS, 599, NULL, "x")->remedy, "465"));
+        strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 535, "5.7.139", "x")->remedy, "SMTP AUTH"));
+    cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 534, "5.7.9", "x")->remedy,
+                     "app password"));
+    cr_assert(strstr(diagnosis_of_reply(DIAGNOSIS_TLS, NULL, 599, NULL, "x")->remedy, "465"));
 }
 
 Test(diagnosis, a_refused_app_password_is_not_tried_again_and_has_its_own_remedy)
@@ -172,12 +175,83 @@ Test(diagnosis, a_refused_app_password_is_not_tried_again_and_has_its_own_remedy
         {534, "5.7.14", "Please log in via your web browser", "sign in"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const Diagnosis *diagnosis =
-            diagnosis_of_reply(DIAGNOSIS_PASSWORD, cases[i].code, cases[i].enhanced, cases[i].text);
+        const Diagnosis *diagnosis = diagnosis_of_reply(DIAGNOSIS_PASSWORD, NULL, cases[i].code,
+                                                        cases[i].enhanced, cases[i].text);
         cr_expect_eq(diagnosis->action, DIAGNOSIS_GIVE_UP, "%s", cases[i].text);
         cr_expect_eq(diagnosis->scope, DIAGNOSIS_ACCOUNT, "%s", cases[i].text);
         cr_expect_not_null(strstr(diagnosis->meaning, cases[i].meaning), "%s", diagnosis->meaning);
     }
-    cr_expect_eq(diagnosis_of_reply(DIAGNOSIS_PASSWORD, 454, "4.7.0", "Too many login attempts"),
-                 diagnosis_of_reply(DIAGNOSIS_AUTH, 454, "4.7.0", "Too many login attempts"));
+    cr_expect_eq(
+        diagnosis_of_reply(DIAGNOSIS_PASSWORD, NULL, 454, "4.7.0", "Too many login attempts"),
+        diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 454, "4.7.0", "Too many login attempts"));
+}
+
+Test(diagnosis, a_provider_has_words_of_its_own_and_the_same_verdict)
+{
+    static const struct {
+        DiagnosisPhase phase;
+        guint code;
+        const char *enhanced, *words;
+    } cases[] = {
+        {DIAGNOSIS_AUTH, 535, "5.7.8", "box for mail"},
+        {DIAGNOSIS_DATA, 550, "5.4.5", "500 messages"},
+        {DIAGNOSIS_MAIL, 552, "5.3.4", "35,882,577"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Diagnosis *google =
+            diagnosis_of_reply(cases[i].phase, "google", cases[i].code, cases[i].enhanced, NULL);
+        const Diagnosis *any =
+            diagnosis_of_reply(cases[i].phase, NULL, cases[i].code, cases[i].enhanced, NULL);
+        cr_expect(strstr(google->meaning, cases[i].words), "%s", google->meaning);
+        cr_expect_null(strstr(any->meaning, cases[i].words), "%s", any->meaning);
+        cr_expect_eq(google->scope, any->scope);
+        cr_expect_eq(google->action, any->action);
+        cr_expect_eq(any, diagnosis_of_reply(cases[i].phase, "example", cases[i].code,
+                                             cases[i].enhanced, NULL));
+    }
+}
+
+Test(diagnosis, what_heals_by_waiting_says_how_long)
+{
+    cr_expect_eq(
+        diagnosis_of_reply(DIAGNOSIS_AUTH, NULL, 454, "4.7.0", "Too many login attempts")->wait_s,
+        900);
+    cr_expect_eq(diagnosis_of_reply(DIAGNOSIS_DATA, NULL, 550, "5.4.5", NULL)->wait_s, 3600);
+    cr_expect_eq(diagnosis_of_reply(DIAGNOSIS_RCPT, NULL, 550, "5.1.1", NULL)->wait_s, 0);
+}
+
+/* What people paste into a search engine, with the word that the answer has to hold. */
+Test(diagnosis, words_without_a_code_are_known)
+{
+    static const struct {
+        const char *words, *answer;
+    } cases[] = {
+        {"connect to smtp.gmail.com[142.250.1.1]:25: Connection timed out", "465"},
+        {"Operation timed out", "465"},
+        {"Connection refused", "465"},
+        {"certificate verify failed: self-signed certificate", "ca_file="},
+        {"unable to get local issuer certificate", "ca-certificates"},
+        {"certificate has expired", "clock"},
+        {"Hostname mismatch, certificate is not valid for", "server"},
+        {"ssl3_get_record:wrong version number", "587"},
+        {"invalid_grant: Token has been expired or revoked.", "postkey authorize"},
+        {"AADSTS700082: The refresh token has expired", "postkey authorize"},
+        {"AADSTS50196: loop detected", "pause"},
+        {"AADSTS700025: Client is public", "secret"},
+        {"invalid_rapt", "sign in afresh"},
+        {"Error 400: redirect_uri_mismatch", "Desktop app"},
+        {"429 Too Many Requests", "API"},
+        {"Invalid device flow scope: https://mail.google.com/", "browser"},
+        {"error=access_denied", "Allow"},
+        {"Username and Password not accepted", "token"},
+        {"Less Secure App access", "postkey authorize"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Diagnosis *found = diagnosis_of_words(cases[i].words);
+        cr_assert(found, "%s", cases[i].words);
+        cr_expect(strstr(found->meaning, cases[i].answer) || strstr(found->remedy, cases[i].answer),
+                  "%s: %s; %s", cases[i].words, found->meaning, found->remedy);
+    }
+    cr_expect_null(diagnosis_of_words("all is well"));
+    cr_expect_null(diagnosis_of_words(""));
 }
