@@ -7,9 +7,9 @@
 struct Courier {
     AccountRequest request; /* account is owned, from is none: the first answer chose for good */
     AccountSession *account;
-    SmtpServer server; /* the one of session */
-    guint server_at;   /* its place in the route */
+    SmtpRoad road; /* of session */
     SmtpSession *session;
+    Deadline give_up_at; /* 0: never */
     guint logins;
     guint carried;            /* messages since the login */
     const Diagnosis *refusal; /* of the reply that ended the session */
@@ -49,57 +49,49 @@ gboolean courier_is_connected(const Courier *courier)
     return courier->session && smtp_is_open(courier->session);
 }
 
+const SmtpServer *courier_server(const Courier *courier)
+{
+    return courier_is_connected(courier) ? smtp_server(courier->session) : NULL;
+}
+
+void courier_give_up_at(Courier *courier, Deadline until)
+{
+    courier->give_up_at = until;
+    if (courier->session)
+        smtp_give_up_at(courier->session, until);
+}
+
 /* ---- the connection ---- */
 
-static void select_server(Courier *courier, guint at)
+static void plan_road(Courier *courier)
 {
     const Route *route = courier_route(courier);
-    const RouteServer *chosen = &g_array_index(route->servers, RouteServer, at);
-    courier->server_at = at;
-    courier->server = (SmtpServer){.host = chosen->host,
-                                   .port = chosen->port,
-                                   .tls = chosen->tls,
-                                   .ca_pem = route->ca_pem,
-                                   .ehlo_name = route->ehlo_name,
-                                   .trace = courier->request.trace,
-                                   .trace_data = courier->request.trace_data};
+    courier->road = (SmtpRoad){.servers = (const SmtpServer *)(const void *)route->servers->data,
+                               .n_servers = route->servers->len,
+                               .provider = route->provider,
+                               .ca_pem = route->ca_pem,
+                               .ehlo_name = route->ehlo_name,
+                               .trace = courier->request.trace,
+                               .trace_data = courier->request.trace_data};
 }
 
-/* The errors of several servers as one: all messages, and the meaning of the gravest (a server that
- * cannot be trusted says more than one that cannot be reached). Takes the errors. */
-static void join_errors(GPtrArray *errors, GError **error)
+static gboolean connect_to_server(Courier *courier, GError **error)
 {
-    g_autoptr(GString) messages = g_string_new(NULL);
-    const GError *gravest = g_ptr_array_index(errors, 0);
-    for (guint i = 0; i < errors->len; i++) {
-        const GError *one = g_ptr_array_index(errors, i);
-        if (!strstr(messages->str, one->message)) /* two doors to one house often say the same */
-            g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
-        if (gravest->code == POSTKEY_ERROR_UNAVAILABLE && one->code != POSTKEY_ERROR_UNAVAILABLE)
-            gravest = one;
-    }
-    error_set(error, (PostkeyErrorCode)gravest->code, error_meaning(gravest), error_remedy(gravest),
-              "%s", messages->str);
-}
-
-/* Connects to the first server, from start on, that can be spoken to. A server that answers and
- * refuses ends the search: the others are doors to the same house. */
-static gboolean connect_from(Courier *courier, guint start, GError **error)
-{
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func((GDestroyNotify)g_error_free);
     g_clear_pointer(&courier->session, smtp_close);
-    for (guint at = start; at < courier_route(courier)->servers->len; at++) {
-        GError *failed = NULL;
-        select_server(courier, at);
-        courier->session = smtp_open(&courier->server, &courier->refusal, &failed);
-        if (courier->session)
-            return TRUE;
-        g_ptr_array_add(errors, failed);
-        if (courier->refusal)
-            break;
-    }
-    join_errors(errors, error);
-    return FALSE;
+    courier->session = smtp_open(&courier->road, &courier->refusal, error);
+    if (!courier->session)
+        return FALSE;
+    smtp_give_up_at(courier->session, courier->give_up_at);
+    return TRUE;
+}
+
+/* Once more, from the door on that led to a server. */
+static gboolean reconnect(Courier *courier, GError **error)
+{
+    const SmtpServer *door = smtp_server(courier->session);
+    courier->road.n_servers -= (guint)(door - courier->road.servers);
+    courier->road.servers = door;
+    return connect_to_server(courier, error);
 }
 
 /* ---- the login ---- */
@@ -140,7 +132,7 @@ static gboolean try_again(Courier *courier, GError *failed, GError **error)
         return FALSE;
     }
     g_error_free(failed);
-    return connect_from(courier, courier->server_at, error) && authenticate(courier, error);
+    return reconnect(courier, error) && authenticate(courier, error);
 }
 
 /* In the place of a broker that is gone: the one that there is now. Its route may be another one,
@@ -178,7 +170,8 @@ static gboolean log_in(Courier *courier, GError **error)
     if (!refresh_credential(courier, error))
         return FALSE;
     courier->logins++;
-    if (!connect_from(courier, 0, error))
+    plan_road(courier);
+    if (!connect_to_server(courier, error))
         return FALSE;
     if (authenticate(courier, &failed))
         return TRUE;
@@ -236,17 +229,18 @@ static gboolean nothing_happened(const SmtpRecipient *recipients, guint n)
 }
 
 /* One part of the mail, in one session. */
-static gboolean carry_once(Courier *courier, const CourierMail *mail, SmtpRecipient *recipients,
+static gboolean carry_once(Courier *courier, const SmtpMail *mail, SmtpRecipient *recipients,
                            guint n, GError **error)
 {
-    const char *sender = mail->sender ? mail->sender : courier_route(courier)->address;
     g_autoptr(GError) failed = NULL;
     if (!ensure_session(courier, error) ||
         !account_session_begin(courier->account, n, message_size(mail->message), error))
         return FALSE;
-    if (!mail->about_to_commit || mail->about_to_commit(mail->data, &failed))
-        (void)smtp_send(courier->session, sender, recipients, n, mail->message,
-                        &failed); /* the recipients tell */
+    SmtpMail part = *mail;
+    part.sender = mail->sender ? mail->sender : courier_route(courier)->address;
+    part.recipients = recipients;
+    part.n_recipients = n;
+    (void)smtp_send(courier->session, &part, &failed); /* the recipients tell */
     end_message(courier, recipients, n);
     if (!failed)
         return TRUE;
@@ -267,7 +261,7 @@ static gboolean may_try_anew(Courier *courier, const SmtpRecipient *recipients, 
            replace_account(courier, NULL);
 }
 
-static gboolean carry(Courier *courier, const CourierMail *mail, SmtpRecipient *recipients, guint n,
+static gboolean carry(Courier *courier, const SmtpMail *mail, SmtpRecipient *recipients, guint n,
                       GError **error)
 {
     gboolean kept = courier->carried > 0 && courier_is_connected(courier);
@@ -285,13 +279,13 @@ static gboolean carry(Courier *courier, const CourierMail *mail, SmtpRecipient *
     return ok;
 }
 
-gboolean courier_deliver(Courier *courier, const CourierMail *mail, const Diagnosis **refusal,
+gboolean courier_deliver(Courier *courier, const SmtpMail *mail, const Diagnosis **refusal,
                          GError **error)
 {
     gboolean ok = TRUE;
     courier->refusal = NULL;
-    for (guint at = 0; ok && at < mail->n;) {
-        guint some = MIN(mail->n - at, courier_route(courier)->recipients_max);
+    for (guint at = 0; ok && at < mail->n_recipients;) {
+        guint some = MIN(mail->n_recipients - at, courier_route(courier)->recipients_max);
         ok = carry(courier, mail, mail->recipients + at, some, error);
         at += some;
     }

@@ -10,18 +10,6 @@
 
 typedef struct Courier Courier;
 
-/* One message to n recipients; all borrowed. */
-typedef struct {
-    const char *sender;     /* reverse-path; "": none; NULL: the account's address */
-    const Message *message; /* completed */
-    SmtpRecipient *recipients;
-    guint n;
-    /* Called before the first byte may leave that could make the message the server's, each time;
-     * FALSE stops it. NULL: nobody asks. */
-    gboolean (*about_to_commit)(gpointer data, GError **error);
-    gpointer data;
-} CourierMail;
-
 /* Asks the broker for a session; the network is not touched yet. As account_session_open(). Returns
  * owned. */
 Courier *courier_open(const AccountRequest *request, GError **error);
@@ -37,11 +25,17 @@ const Route *courier_route(const Courier *courier);
  * asking: with nothing from the server that would be its farewell. */
 gboolean courier_is_connected(const Courier *courier);
 
-/* Delivers, in as many parts as the route's recipients_max asks for, and fills in the outcomes.
- * FALSE with *error where one reason holds for all that are left; *refusal is then the diagnosis of
- * the server's reply behind it, NULL where there is none. A token that the server refuses is
- * reported to the broker; where that gives another one, it is tried once. A session that was kept
- * and turns out to be dead before the message could be the server's is replaced at once: that is no
- * failure of the message. */
-gboolean courier_deliver(Courier *courier, const CourierMail *mail, const Diagnosis **refusal,
+/* The server that it is connected to; NULL: to none. Borrowed from the courier. */
+const SmtpServer *courier_server(const Courier *courier);
+
+/* No wait for the server goes beyond this point; 0: each step has its own deadline alone. */
+void courier_give_up_at(Courier *courier, Deadline until);
+
+/* Delivers mail, whose sender may be NULL: the account's address; in as many parts as the route's
+ * recipients_max asks for, and fills in the outcomes. FALSE with *error where one reason holds for
+ * all that are left; *refusal is then the diagnosis of the server's reply behind it, NULL where
+ * there is none. A token that the server refuses is reported to the broker; where that gives
+ * another one, it is tried once. A session that was kept and turns out to be dead before the
+ * message could be the server's is replaced at once: that is no failure of the message. */
+gboolean courier_deliver(Courier *courier, const SmtpMail *mail, const Diagnosis **refusal,
                          GError **error);

@@ -34,8 +34,10 @@ static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipient
     if (!courier)
         return FALSE;
     complete(request, courier_route(courier));
-    CourierMail mail = {
-        .sender = request->sender, .message = request->message, .recipients = recipients, .n = n};
+    SmtpMail mail = {.sender = request->sender,
+                     .recipients = recipients,
+                     .n_recipients = n,
+                     .message = request->message};
     return courier_deliver(courier, &mail, refusal, error);
 }
 
