@@ -219,3 +219,18 @@ void account_session_end(AccountSession *session, const char *outcome, guint n)
     cJSON_AddNumberToObject(parameters, "recipients", n);
     tell(session, "EndMessage", parameters);
 }
+
+gboolean account_session_report(PathsScope scope, const char *account, const char *event,
+                                const char *reason, GError **error)
+{
+    g_autoptr(BrokerClient) broker = broker_client_connect(scope, START_MS, error);
+    if (!broker)
+        return FALSE;
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, "account", account);
+    json_add_string(parameters, "event", event);
+    json_add_string(parameters, "reason", reason);
+    g_autoptr(cJSON) reply =
+        broker_client_call(broker, "ReportMail", parameters, BROKER_CLIENT_QUICK_MS, error);
+    return reply != NULL;
+}

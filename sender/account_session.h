@@ -60,3 +60,8 @@ gboolean account_session_begin(AccountSession *session, guint n, guint64 size, G
 
 /* What became of it: "sent", "unknown", "deferred" or "refused", of so many recipients. */
 void account_session_end(AccountSession *session, const char *outcome, guint n);
+
+/* Tells the broker something that a person should hear of the account: "mail_waiting" or
+ * "mail_bounced" (ReportMail). On a connection of its own. */
+gboolean account_session_report(PathsScope scope, const char *account, const char *event,
+                                const char *reason, GError **error);

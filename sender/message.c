@@ -17,6 +17,8 @@ struct Message {
     guint64 len;  /* as it goes out, without what is added */
     char *added;  /* the fields that were missing; NULL before message_complete() */
     char *from;
+    char *id; /* its own Message-ID; NULL: none */
+    char *stamp_date, *stamp_id;
     gboolean has[HEADER_FIELDS];
     GString *lists[HEADER_FIELDS]; /* the values of recipient fields, joined by commas */
     gboolean eight_bit;
@@ -47,6 +49,7 @@ typedef struct {
     gsize line_len; /* of the line so far */
     gsize header_len;
     GString *from; /* the value of the first From field */
+    GString *id;   /* the same of Message-ID */
 } Scan;
 
 static void note_fault(Scan *scan, Fault fault)
@@ -97,6 +100,8 @@ static void collect(Scan *scan, HeaderLine kind, const Line *line)
     GString *value = NULL;
     if (field == HEADER_FROM && !(starts && message->has[field]))
         value = scan->from;
+    if (field == HEADER_MESSAGE_ID && !(starts && message->has[field]))
+        value = scan->id;
     if (is_recipient_field(field)) {
         if (!message->lists[field])
             message->lists[field] = g_string_new(NULL);
@@ -182,9 +187,11 @@ Message *message_scan(int fd, GError **error)
     g_autoptr(Message) message = g_new0(Message, 1);
     g_autoptr(GError) failed = NULL;
     message->fd = fd;
-    Scan scan = {.message = message, .from = g_string_new(NULL)};
+    Scan scan = {.message = message, .from = g_string_new(NULL), .id = g_string_new(NULL)};
     gboolean ok = scan_lines(&scan, &failed);
     g_autofree char *from = g_string_free(scan.from, FALSE);
+    g_autofree char *id = g_string_free(scan.id, FALSE);
+    message->id = *g_strstrip(id) ? g_steal_pointer(&id) : NULL;
     if (!ok) {
         g_propagate_error(error, g_steal_pointer(&failed));
         return NULL;
@@ -206,6 +213,9 @@ void message_free(Message *message)
             g_string_free(message->lists[i], TRUE);
     g_free(message->added);
     g_free(message->from);
+    g_free(message->id);
+    g_free(message->stamp_date);
+    g_free(message->stamp_id);
     (void)close(message->fd); /* only read from */
     g_free(message);
 }
@@ -270,7 +280,20 @@ gboolean message_check_sendable(const Message *message, gboolean eight_bit_mime,
     return TRUE;
 }
 
+const char *message_id(const Message *message)
+{
+    return message->id;
+}
+
 /* ---- going out ---- */
+
+void message_stamp(Message *message, const char *date, const char *id)
+{
+    g_free(message->stamp_date);
+    g_free(message->stamp_id);
+    message->stamp_date = g_strdup(date);
+    message->stamp_id = g_strdup(id);
+}
 
 void message_complete(Message *message, const char *address, const char *full_name, gint64 now)
 {
@@ -282,11 +305,13 @@ void message_complete(Message *message, const char *address, const char *full_na
         g_string_append_printf(added, "From: %s\r\n", address);
     }
     if (!message->has[HEADER_DATE]) {
-        g_autofree char *date = stamp_date(now);
+        g_autofree char *date =
+            message->stamp_date ? g_strdup(message->stamp_date) : stamp_date(now);
         g_string_append_printf(added, "Date: %s\r\n", date);
     }
     if (!message->has[HEADER_MESSAGE_ID]) {
-        g_autofree char *id = stamp_message_id(address_domain(address));
+        g_autofree char *id = message->stamp_id ? g_strdup(message->stamp_id)
+                                                : stamp_message_id(address_domain(address));
         g_string_append_printf(added, "Message-ID: %s\r\n", id);
     }
     g_free(message->added);

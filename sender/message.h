@@ -30,6 +30,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
  * Borrowed. */
 const char *message_from(const Message *message);
 
+/* Its own Message-ID field as it is; NULL where there is none. Borrowed. */
+const char *message_id(const Message *message);
+
 /* Adds the addresses of To, Cc and Bcc, or, when there is one address in Resent-To, Resent-Cc or
  * Resent-Bcc, of these alone. As address_list_parse(). */
 gboolean message_recipients(const Message *message, GPtrArray *addresses, GError **error);
@@ -40,6 +43,10 @@ gboolean message_recipients(const Message *message, GPtrArray *addresses, GError
 gboolean message_check_sendable(const Message *message, gboolean eight_bit_mime, GError **error);
 
 gboolean message_is_eight_bit(const Message *message);
+
+/* Date and Message-ID for message_complete() where they are missing: for a message that is tried
+ * more than once. NULL: made anew. Copied. */
+void message_stamp(Message *message, const char *date, const char *id);
 
 /* Makes the fields that are missing; once, so that every try sends the same Message-ID. address:
  * for From, and the domain of the Message-ID; full_name: for From, NULL for none; now: Unix seconds
