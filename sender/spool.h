@@ -6,8 +6,8 @@
  *            has no O_TMPFILE. Leftovers of the killed: spool_sweep()
  *
  * ID is ours alone (spool_id_is_valid()): time and randomness, sorts by time, nothing of it comes
- * from a message. No symbolic link is ever followed; files that are not ours, of another mode or
- * kind are refused with words.
+ * from a message. No symbolic link is ever followed; files that are not ours, that others may
+ * write, or of another kind are refused with words.
  *
  * The lock of a message is flock(2) on its ID.eml. Who gets it looks whether ID.json is still
  * there, and reads it again: spool_claim() does both. Commit (spool_add()): ID.eml synced, linked;
