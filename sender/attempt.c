@@ -8,6 +8,7 @@
 #include "schedule.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
@@ -46,6 +47,10 @@ void attempt_result_clear(AttemptResult *result)
 {
     g_clear_pointer(&result->text, g_free);
     g_clear_pointer(&result->account, g_free);
+    g_clear_pointer(&result->address, g_free);
+    g_clear_pointer(&result->happened, g_free);
+    g_clear_pointer(&result->meaning, g_free);
+    g_clear_pointer(&result->remedy, g_free);
 }
 
 static gint64 wall_now(void)
@@ -141,6 +146,16 @@ static gboolean about_to_commit(gpointer data, GError **error)
     return spool_entry_save(attempt->entry, error);
 }
 
+/* Whether a courier that was kept is for this message, too: for the same account, or chosen by the
+ * same address. */
+static gboolean fits(const Courier *courier, const AccountRequest *request)
+{
+    const Route *route = courier_route(courier);
+    if (request->account)
+        return strcmp(request->account, route->account) == 0;
+    return courier_is_chosen_by(courier, request->from);
+}
+
 static gboolean open_courier(const Attempt *attempt, GError **error)
 {
     const AttemptTerms *terms = attempt->terms;
@@ -153,6 +168,8 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,
                               .trace = terms->trace,
                               .trace_data = terms->trace_data};
+    if (*attempt->courier && !fits(*attempt->courier, &request))
+        g_clear_pointer(attempt->courier, courier_close);
     if (*attempt->courier)
         return TRUE;
     *attempt->courier = courier_open(&request, error);
@@ -292,6 +309,9 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
         schedule_hold(envelope, attempt->now, judgement->hold, judgement->wait_s);
         result->hold = judgement->hold;
         result->hold_until = attempt->now + judgement->wait_s;
+        result->happened = g_strdup(envelope->happened);
+        result->meaning = g_strdup(envelope->meaning);
+        result->remedy = g_strdup(envelope->remedy);
     } else {
         schedule_failed(envelope, attempt->now, judgement->wait_s, g_random_int());
     }
@@ -518,7 +538,12 @@ static void settle_refused(const Attempt *attempt, gboolean expired)
     const Route *route = route_of(attempt);
     g_autoptr(GError) failed = NULL;
     gint64 lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;
+    const char *from = attempt->entry->envelope->from;
     say_bounced(attempt);
+    g_string_append_printf(attempt->text, "%s: a bounce goes to %s\n", attempt->terms->program,
+                           from && *from ? from
+                           : route       ? route->address
+                                         : "the sender");
     if (!bounce(attempt->entry, expired ? BOUNCE_EXPIRED : BOUNCE_FAILED,
                 route ? route->address : NULL, lifetime_s, &failed))
         log_warning("%s: its bounce waits: %s", attempt->entry->id, failed->message);
@@ -535,6 +560,8 @@ static void settle(const Attempt *attempt, AttemptResult *result)
     if (is_for_caller(attempt, &judgement) ||
         (!attempt->terms->keeps && envelope_count(envelope, ENVELOPE_SENT) == 0)) {
         say_final(attempt, result);
+        if (attempt->failed)
+            refuse_waiting(attempt);
         result->fate = ATTEMPT_FINAL;
         save(attempt->entry);
         return;
@@ -565,6 +592,29 @@ static void settle(const Attempt *attempt, AttemptResult *result)
     save(attempt->entry);
 }
 
+void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
+                  AttemptResult *result)
+{
+    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = wall_now()};
+    Envelope *envelope = entry->envelope;
+    attempt.text = g_string_new(NULL);
+    *result = (AttemptResult){.status = EX_OK, .fate = ATTEMPT_KEPT};
+    envelope_set_text(&envelope->happened, hold->happened);
+    envelope_set_text(&envelope->meaning, hold->meaning);
+    envelope_set_text(&envelope->remedy, hold->remedy);
+    schedule_hold(envelope, attempt.now, hold->hold, MAX(hold->hold_until - attempt.now, 1));
+    save(entry);
+    say_kept(&attempt);
+    result->text = g_strdup(attempt.text->str);
+}
+
+void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
+{
+    const Attempt attempt = {.terms = terms, .entry = entry, .now = wall_now()};
+    warn_when_late(&attempt);
+    save(entry);
+}
+
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result)
 {
@@ -579,7 +629,10 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
         log_outcomes(&attempt);
     }
     settle(&attempt, result);
+    const Route *route = route_of(&attempt);
     result->account = g_strdup(entry->envelope->used_account);
+    result->address = route ? g_strdup(route->address) : NULL;
+    result->lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;
     result->text = g_strdup(attempt.text->str);
     if (attempt.failed || !*courier || !courier_is_connected(*courier))
         g_clear_pointer(courier, courier_close);

@@ -33,9 +33,12 @@ typedef struct {
     int status;    /* of sysexits.h, for the caller */
     char *text;    /* lines for the caller's stderr; may be empty */
     char *account; /* that the broker chose; NULL: it chose none */
+    char *address; /* of that account; NULL: unknown */
+    gint64 lifetime_s;
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
+    char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
 void attempt_result_clear(AttemptResult *result);
@@ -45,6 +48,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
  * and given back for the next message; one that is of no use any more is closed. */
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result);
+
+/* In the place of a try while the account is on hold for what hold says: the message waits with it.
+ */
+void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
+                  AttemptResult *result);
+
+/* Tells a person that it has waited long, by the broker, where that is due. */
+void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */
 void attempt_drop(SpoolEntry *entry);

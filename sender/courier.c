@@ -6,6 +6,8 @@
 
 struct Courier {
     AccountRequest request; /* account is owned, from is none: the first answer chose for good */
+    gboolean by_name;       /* the account was named */
+    char *from;             /* else by this; NULL: by none */
     AccountSession *account;
     SmtpRoad road; /* of session */
     SmtpSession *session;
@@ -25,6 +27,8 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->request = *request;
     courier->request.account = g_strdup(account_session_route(account)->account);
     courier->request.from = NULL;
+    courier->by_name = request->account != NULL;
+    courier->from = g_strdup(request->from);
     return courier;
 }
 
@@ -36,12 +40,22 @@ void courier_close(Courier *courier)
     smtp_close(courier->session);
     account_session_close(courier->account);
     g_free((char *)courier->request.account);
+    g_free(courier->from);
     g_free(courier);
 }
 
 const Route *courier_route(const Courier *courier)
 {
     return account_session_route(courier->account);
+}
+
+gboolean courier_is_chosen_by(const Courier *courier, const char *from)
+{
+    if (from && g_ascii_strcasecmp(from, courier_route(courier)->address) == 0)
+        return TRUE;
+    return !courier->by_name &&
+           (from ? courier->from && g_ascii_strcasecmp(from, courier->from) == 0
+                 : courier->from == NULL);
 }
 
 gboolean courier_is_connected(const Courier *courier)

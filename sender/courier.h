@@ -21,6 +21,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Courier, courier_close)
 /* Borrowed from the courier. */
 const Route *courier_route(const Courier *courier);
 
+/* Whether the broker, asked for no account by name, chooses this courier's for mail from this
+ * address (NULL: none): it was asked that once, or it is the account's address. */
+gboolean courier_is_chosen_by(const Courier *courier, const char *from);
+
 /* Whether it waits with a session of the server that is open, as far as one can know without
  * asking: with nothing from the server that would be its farewell. */
 gboolean courier_is_connected(const Courier *courier);
