@@ -45,6 +45,11 @@ typedef struct {
  * wants()) do not count. 0: make none. */
 guint bounce_count(BounceKind kind, const Envelope *original);
 
+/* After the report was added to the spool, or none was wanted: what it was about is
+ * ENVELOPE_BOUNCED (not for BOUNCE_DELAYED, which makes the original warned, nor for
+ * BOUNCE_RELAYED), and the next report gets another id. To be saved by the caller. */
+void bounce_mark(BounceKind kind, Envelope *original);
+
 /* Writes the report to fd from its start. POSTKEY_ERROR_IO. */
 gboolean bounce_compose(const BounceRequest *request, int fd, GError **error);
 
