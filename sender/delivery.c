@@ -37,7 +37,9 @@ static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipient
     SmtpMail mail = {.sender = request->sender,
                      .recipients = recipients,
                      .n_recipients = n,
-                     .message = request->message};
+                     .message = request->message,
+                     .about_to_commit = request->about_to_commit,
+                     .commit_data = request->commit_data};
     return courier_deliver(courier, &mail, refusal, error);
 }
 

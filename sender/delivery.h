@@ -14,6 +14,8 @@ typedef struct {
     Message *message;      /* completed on the way */
     TransportTrace trace;  /* NULL: none */
     gpointer trace_data;
+    gboolean (*about_to_commit)(gpointer data, GError **error); /* as SmtpMail; NULL: none */
+    gpointer commit_data;
 } DeliveryRequest;
 
 /* Delivers to n recipients and fills in their outcomes. Returns an exit code of sysexits.h; *error

@@ -1,11 +1,12 @@
 #include "address.h"
-#include "delivery.h"
+#include "dispatch.h"
 #include "errors.h"
 #include "intake.h"
 #include "log.h"
-#include "options.h"
+#include "maillog.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,38 +73,46 @@ static gboolean collect_recipients(const Options *options, const Message *messag
     return FALSE;
 }
 
-static int send_message(const Options *options, const char *sender, Message *message,
-                        const GPtrArray *addresses)
+static int send_message(const Options *options, Dispatch *dispatch, const char *sender,
+                        Message *message, GPtrArray *addresses)
 {
-    guint n = addresses->len;
-    g_autofree SmtpRecipient *recipients = g_new0(SmtpRecipient, n);
-    g_autoptr(GError) error = NULL;
     DeliveryRequest request = {.scope = options->scope,
                                .account = options->account,
                                .sender = sender,
                                .full_name = options->full_name,
                                .message = message,
                                .trace = options->verbose ? print_trace : NULL};
-    for (guint i = 0; i < n; i++)
-        recipients[i].address = g_ptr_array_index(addresses, i);
-    int status = delivery_run(&request, recipients, n, &error);
-    if (error)
-        print_error(error);
-    g_autofree char *text = verdict_explain(PROGRAM, recipients, n);
-    fputs(text, stderr);
-    for (guint i = 0; i < n; i++)
-        smtp_recipient_clear(&recipients[i]);
-    return status;
+    return dispatch_send(dispatch, &request, addresses);
+}
+
+/* The message for its header; the descriptor stays dispatch's. */
+static Message *scan(int fd, GError **error)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (own >= 0)
+        return message_scan(own, error);
+    error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "cannot open the message again: %s",
+              g_strerror(errno));
+    return NULL;
 }
 
 static int run(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     GError *failed = NULL;
+    g_autoptr(GError) no_way = NULL;
     /* The message is taken before anything else can fail: a caller that writes into a closed pipe
      * dies of it. */
-    int fd = intake_read(STDIN_FILENO, !options->dot_is_text, &error);
-    g_autoptr(Message) message = fd >= 0 ? message_scan(fd, &error) : NULL;
+    g_autoptr(Dispatch) dispatch = dispatch_open(options, &no_way);
+    int fd = dispatch ? dispatch_take(dispatch, STDIN_FILENO, &error)
+                      : intake_read(STDIN_FILENO, !options->dot_is_text, &error);
+    if (fd < 0)
+        return fail(error);
+    if (!dispatch) {
+        (void)close(fd); /* has no name: it is gone by this */
+        return fail(no_way);
+    }
+    g_autoptr(Message) message = scan(fd, &error);
     if (!message)
         return fail(error);
     g_autofree char *sender = options->sender ? parse_sender(options->sender, &failed) : NULL;
@@ -114,7 +123,7 @@ static int run(const Options *options)
     g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
     if (!collect_recipients(options, message, addresses, &error))
         return fail(error);
-    return send_message(options, sender, message, addresses);
+    return send_message(options, dispatch, sender, message, addresses);
 }
 
 /* A caller may have closed a standard descriptor; then the temporary file or a socket would get its
@@ -137,6 +146,7 @@ int main(int argc, char **argv)
     g_autoptr(Options) options = options_parse(argc, (const char *const *)argv, &error);
     if (!options)
         return fail(error);
+    maillog_open(PROGRAM, options->verbose);
     if (options->help)
         return fputs(options_help(), stdout) < 0 || fflush(stdout) != 0 ? EX_IOERR : EX_OK;
     if (options->version)

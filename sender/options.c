@@ -19,7 +19,9 @@ typedef enum {
     SETS_STRING, /* the char * at offset */
     SETS_USER,
     SETS_SYSTEM,
-    SETS_O,  /* -o: a sendmail option of one letter, of which "i" counts */
+    SETS_DELIVER, /* --deliver: a word */
+    SETS_TIMEOUT,
+    SETS_O,  /* -o: a sendmail option of one letter, of which "i" and "d" count */
     SETS_B,  /* -b: a mode, of which "m" (deliver) is this one */
     REFUSED, /* sendmail has it, and ignoring it would deceive the caller */
 } Does;
@@ -44,6 +46,8 @@ static const Option table[] = {
     {'r', NULL, TAKES_VALUE, SETS_STRING, offsetof(Options, sender)},
     {'F', NULL, TAKES_VALUE, SETS_STRING, offsetof(Options, full_name)},
     {'a', "account", TAKES_VALUE, SETS_STRING, offsetof(Options, account)},
+    {0, "deliver", TAKES_VALUE, SETS_DELIVER, 0},
+    {0, "timeout", TAKES_VALUE, SETS_TIMEOUT, 0},
     {'o', NULL, TAKES_VALUE, SETS_O, 0},
     {'b', NULL, TAKES_VALUE, SETS_B, 0},
     {'A', NULL, TAKES_VALUE, DOES_NOTHING, 0},    /* -Ac, -Am: which configuration */
@@ -76,17 +80,23 @@ static const char help[] =
     "  -f ADDRESS          envelope sender (the account's address)\n"
     "  -F NAME             full name for a From that is missing\n"
     "  -a, --account NAME  send as this account\n"
+    "  --deliver MODE      auto: send now, keep in the queue what cannot be sent now (the "
+    "default)\n"
+    "                      now: send now, keep nothing; queue: keep at once, send afterwards\n"
+    "  --timeout SECONDS   wait no longer than this; what is not sent by then stays in the queue\n"
     "  -v                  show the dialogue with the server on standard error\n"
     "  --user, --system    use the person's own broker, or the system's\n"
     "  --help, --version\n"
     "  --                  what follows are recipients\n"
     "\n"
-    "Other options of sendmail are accepted and ignored. Exit codes are those of sysexits.h: 0 "
-    "sent,\n"
-    "64 usage, 65 message refused, 67 recipient refused, 69 unavailable, 74 I/O, 75 nobody "
-    "got it: try again later,\n"
-    "76 the server breaks the protocol or cannot be trusted, 77 not authorized, 78 "
-    "configuration.\n";
+    "Other options of sendmail are accepted and ignored; -odq is --deliver=queue. What is kept is\n"
+    "said on standard error; \"postkey-queue list\" shows it. Exit codes are those of sysexits.h:\n"
+    "0 sent, or kept, or a bounce is on its way; else nobody got it and nothing is kept: 64 "
+    "usage,\n"
+    "65 message refused, 67 recipient refused, 69 unavailable, 73 or 74 cannot be kept, 75 try "
+    "again\n"
+    "later, 76 the server breaks the protocol or cannot be trusted, 77 not authorized,\n"
+    "78 configuration.\n";
 
 const char *options_help(void)
 {
@@ -128,6 +138,24 @@ static void *member(Options *options, const Option *option)
     return (char *)options + option->offset;
 }
 
+/* More is for ever. */
+#define TIMEOUT_MAX_S (7 * 24 * 3600)
+
+static gboolean set_deliver(Options *options, const char *value, GError **error)
+{
+    static const struct {
+        const char *word;
+        OptionsDeliver deliver;
+    } words[] = {{"auto", DELIVER_AUTO}, {"now", DELIVER_NOW}, {"queue", DELIVER_QUEUE}};
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(words[i].word, value) == 0) {
+            options->deliver = words[i].deliver;
+            return TRUE;
+        }
+    }
+    return refuse(error, "a way to deliver that there is not (auto, now, queue)", value);
+}
+
 static gboolean apply(Options *options, const Option *option, const char *value, const char *word,
                       GError **error)
 {
@@ -153,9 +181,19 @@ static gboolean apply(Options *options, const Option *option, const char *value,
     case SETS_SYSTEM:
         options->scope = PATHS_SYSTEM;
         return TRUE;
+    case SETS_DELIVER:
+        return set_deliver(options, value, error);
+    case SETS_TIMEOUT:
+        if (g_ascii_string_to_signed(value, 10, 0, TIMEOUT_MAX_S, &options->timeout_s, NULL))
+            return TRUE;
+        return refuse(error, "no number of seconds", value);
     case SETS_O:
         if (strcmp(value, "i") == 0)
             options->dot_is_text = TRUE;
+        else if (strcmp(value, "dq") == 0)
+            options->deliver = DELIVER_QUEUE;
+        else if (strcmp(value, "db") == 0 || strcmp(value, "di") == 0)
+            options->deliver = DELIVER_AUTO;
         return TRUE;
     case SETS_B:
         return strcmp(value, "m") == 0 || refuse(error, "a mode that there is not", word);
@@ -254,6 +292,7 @@ Options *options_parse(int argc, const char *const *argv, GError **error)
     Arguments arguments = {.argc = argc, .argv = argv, .next = 1};
     g_autoptr(Options) options = g_new0(Options, 1);
     options->scope = PATHS_ANY;
+    options->timeout_s = -1;
     options->recipients = g_ptr_array_new_with_free_func(g_free);
     return parse_words(options, &arguments, error) ? g_steal_pointer(&options) : NULL;
 }

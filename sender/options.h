@@ -5,17 +5,26 @@
 
 #include "paths.h"
 
+/* What becomes of a message that cannot be sent at once. */
+typedef enum {
+    DELIVER_AUTO,  /* sent now; kept where that is not possible */
+    DELIVER_NOW,   /* sent now, or the caller learns that it was not */
+    DELIVER_QUEUE, /* kept at once, sent by the runner */
+} OptionsDeliver;
+
 typedef struct {
     gboolean from_header; /* -t: recipients from the header too */
     gboolean dot_is_text; /* -i, -oi: a line with a lone dot is a line like any other */
     gboolean verbose;     /* -v */
     gboolean help;
     gboolean version;
-    PathsScope scope;      /* --user, --system */
-    char *sender;          /* -f, -r: the argument as it is; NULL: not given */
-    char *full_name;       /* -F; NULL: not given */
-    char *account;         /* -a, --account; NULL: not given */
-    GPtrArray *recipients; /* of char *: the arguments as they are, never NULL */
+    PathsScope scope;       /* --user, --system */
+    char *sender;           /* -f, -r: the argument as it is; NULL: not given */
+    char *full_name;        /* -F; NULL: not given */
+    char *account;          /* -a, --account; NULL: not given */
+    OptionsDeliver deliver; /* --deliver, -odq, -odb, -odi */
+    gint64 timeout_s;       /* --timeout: how long the caller waits; -1: as long as it takes */
+    GPtrArray *recipients;  /* of char *: the arguments as they are, never NULL */
 } Options;
 
 /* Reads argv (argc of them, the program's name first). Options and recipients may be mixed; after
