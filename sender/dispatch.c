@@ -8,7 +8,6 @@
 #include "runner_start.h"
 #include "verdict.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -35,6 +34,12 @@ static int fail(const GError *error)
     g_autofree char *text = error_explain(PROGRAM, complete);
     fputs(text, stderr);
     return verdict_of_error(error, NULL);
+}
+
+static void say_not_kept(const GError *error)
+{
+    fprintf(stderr, PROGRAM ": the queue cannot be written, so the message cannot be kept: %s\n",
+            error->message);
 }
 
 void dispatch_free(Dispatch *dispatch)
@@ -103,8 +108,7 @@ Dispatch *dispatch_open(const Options *options, GError **error)
         return NULL;
     } else {
         dispatch->way = WAY_DIRECT;
-        fprintf(stderr, PROGRAM ": the queue cannot be written, so nothing can be kept: %s\n",
-                no_spool->message);
+        say_not_kept(no_spool);
     }
     return g_steal_pointer(&dispatch);
 }
@@ -173,7 +177,7 @@ static int report(const Bounded *bounded)
     return bounded->status;
 }
 
-static int send_direct(const Dispatch *dispatch, const DeliveryRequest *request,
+static int send_direct(const Dispatch *dispatch, DeliveryRequest *request,
                        const GPtrArray *addresses)
 {
     gint64 timeout_s = dispatch->options->timeout_s;
@@ -196,8 +200,10 @@ static int send_direct(const Dispatch *dispatch, const DeliveryRequest *request,
             in_time = g_cond_wait_until(&bounded->ended, &bounded->lock, until);
         gboolean done = bounded->done;
         g_mutex_unlock(&bounded->lock);
-        if (!done)
+        if (!done) {
+            request->message = NULL; /* the thread has it until the process ends */
             return give_up(bounded, timeout_s);
+        }
         (void)g_thread_join(thread); /* returns nothing */
     }
     int status = report(bounded);
@@ -291,7 +297,7 @@ static QueueCall *find_runner(const Dispatch *dispatch)
     return queue_call_connect(path, TRUE, NULL); /* one that cannot be used is none */
 }
 
-static int send_by_queue(Dispatch *dispatch, const DeliveryRequest *request, GPtrArray *addresses)
+static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *addresses)
 {
     gboolean queued = dispatch->options->deliver == DELIVER_QUEUE;
     g_autoptr(GError) failed = NULL;
@@ -301,14 +307,15 @@ static int send_by_queue(Dispatch *dispatch, const DeliveryRequest *request, GPt
                               .full_name = request->full_name,
                               .recipients = addresses,
                               .at_once = queued};
-    int again = fcntl(dispatch->fd, F_DUPFD_CLOEXEC, 3); /* the same lock, the same file */
     SpoolEntry *entry = enqueue(dispatch->spool, dispatch->fd, &message, &failed);
-    dispatch->fd = again;
-    if (!entry)
-        return fail(failed);
-    if (again >= 0)
-        (void)close(again); /* only read from */
     dispatch->fd = -1;
+    if (!entry && queued)
+        return fail(failed);
+    if (!entry) {
+        say_not_kept(failed);
+        return send_direct(dispatch, request, addresses);
+    }
+    g_clear_pointer(&request->message, message_free); /* its descriptor shares the lock */
     g_autofree char *id = g_strdup(entry->id);
     if (queued) {
         fprintf(stderr, PROGRAM ": queued as %s\n", id);
@@ -366,7 +373,7 @@ static int send_by_service(const Dispatch *dispatch, const DeliveryRequest *requ
     return fail(failed);
 }
 
-int dispatch_send(Dispatch *dispatch, const DeliveryRequest *request, GPtrArray *recipients)
+static int send_message(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *recipients)
 {
     switch (dispatch->way) {
     case WAY_DIRECT:
@@ -377,4 +384,11 @@ int dispatch_send(Dispatch *dispatch, const DeliveryRequest *request, GPtrArray 
         break;
     }
     return send_by_service(dispatch, request, recipients);
+}
+
+int dispatch_send(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *recipients)
+{
+    int status = send_message(dispatch, request, recipients);
+    g_clear_pointer(&request->message, message_free);
+    return status;
 }

@@ -19,7 +19,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dispatch, dispatch_free)
  * until dispatch_send(). -1 with *error: as intake_read(). */
 int dispatch_take(Dispatch *dispatch, int fd, GError **error);
 
-/* Sends, keeps or hands over what was taken. request: its message is the one taken; its sender,
- * account, full_name, trace count. Prints on stderr what the caller has to know. Returns the exit
- * code (sysexits.h). */
-int dispatch_send(Dispatch *dispatch, const DeliveryRequest *request, GPtrArray *recipients);
+/* Sends, keeps or hands over what was taken. request: its message is the one taken (and is freed
+ * here); its sender, account, full_name, trace count. Prints on stderr what the caller has to know.
+ * Returns the exit code (sysexits.h). */
+int dispatch_send(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *recipients);

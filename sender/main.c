@@ -123,7 +123,7 @@ static int run(const Options *options)
     g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
     if (!collect_recipients(options, message, addresses, &error))
         return fail(error);
-    return send_message(options, dispatch, sender, message, addresses);
+    return send_message(options, dispatch, sender, g_steal_pointer(&message), addresses);
 }
 
 /* A caller may have closed a standard descriptor; then the temporary file or a socket would get its
