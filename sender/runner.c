@@ -583,7 +583,7 @@ static gboolean open_sockets(Runner *runner, GError **error)
     return TRUE;
 }
 
-static void say_ready(const RunnerOptions *options)
+void runner_say_ready(const RunnerOptions *options)
 {
     if (options->ready_fd >= 0) {
         (void)!write(options->ready_fd, "\n", 1); /* who asked may be gone: nobody's loss */
@@ -641,7 +641,7 @@ static gboolean run(Runner *runner, GError **error)
         log_notice("%u leftovers of the killed were removed from the queue", swept);
     if (!runner->options->once)
         runner_watch_start(runner->options->scope, account_works, runner);
-    say_ready(runner->options);
+    runner_say_ready(runner->options);
     look(runner);
     g_main_loop_run(runner->loop);
     tear_down(runner);

@@ -30,6 +30,9 @@ typedef struct {
     int ready_fd;       /* gets a byte when it serves; -1: none */
 } RunnerOptions;
 
+/* Tells whoever waits for it that somebody serves the queue: a runner that is there already. */
+void runner_say_ready(const RunnerOptions *options);
+
 /* Runs until it is told to end (SIGTERM, SIGINT), or by the options. FALSE with *error where it
  * cannot start; POSTKEY_ERROR_UNAVAILABLE: another runner serves the queue. */
 gboolean runner_run(const RunnerOptions *options, GError **error);
