@@ -4,6 +4,7 @@
 #include "schedule.h"
 #include "table.h"
 #include "times.h"
+#include "verb.h"
 #include "words.h"
 
 #include <string.h>
