@@ -13,6 +13,8 @@ typedef enum {
     EVENT_FORGOTTEN,
     EVENT_THROTTLED,
     EVENT_ROTATION_DUE,
+    EVENT_MAIL_WAITING, /* mail of this account has waited long in a queue */
+    EVENT_MAIL_BOUNCED, /* mail of this account came back, and the bounce found nobody */
 } EventKind;
 
 typedef struct {
@@ -34,6 +36,10 @@ const char *events_name(EventKind kind);
 
 /* Tells every watch, and the log. A watch may end itself, or others, while it is told. */
 void events_emit(Events *events, const Event *event);
+
+/* events_emit(), unless an event of this kind was told of this account less than interval_us ago.
+ * now_us: of any clock that does not go back. FALSE: it was not told. */
+gboolean events_emit_rarely(Events *events, const Event *event, gint64 interval_us, gint64 now_us);
 
 /* The handle is valid until events_unwatch(). */
 EventsWatch *events_watch(Events *events, EventsSeen seen, gpointer data);

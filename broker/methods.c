@@ -50,6 +50,7 @@ static const Method methods_table[] = {
     {"CloseSession", method_close_session, USE, FALSE, ""},
     {"BeginMessage", method_begin_message, USE, FALSE, "recipients:i size:i"},
     {"EndMessage", method_end_message, USE, FALSE, "outcome:s recipients:i detail?s"},
+    {"ReportMail", method_report_mail, USE, FALSE, "account:s event:s reason:s"},
     {"Monitor", method_monitor, USE, TRUE, ""},
     {"GetMetrics", method_get_metrics, MANAGE, TRUE, ""},
 };

@@ -42,6 +42,8 @@ void method_close_session(Methods *methods, Call *call);
 void method_begin_message(Methods *methods, Call *call);
 void method_end_message(Methods *methods, Call *call);
 
+void method_report_mail(Methods *methods, Call *call);
+
 void method_get_store(Methods *methods, Call *call);
 void method_init_store(Methods *methods, Call *call);
 void method_move_store(Methods *methods, Call *call);

@@ -16,8 +16,7 @@ typedef struct {
 static void event_seen(const Event *event, gpointer data)
 {
     Monitor *monitor = data;
-    if (!policy_may_use(monitor->context->policy, call_peer(monitor->call), event->account,
-                        POLICY_SEND))
+    if (!policy_may_watch(monitor->context->policy, call_peer(monitor->call), event->account))
         return;
     cJSON *reply = cJSON_CreateObject();
     json_add_string(reply, "event", events_name(event->kind));

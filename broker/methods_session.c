@@ -122,6 +122,8 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     json_add_string(route, "root", config->sender_root);
     if (section && section->from)
         json_add_strings(route, "from", (const char *const *)section->from);
+    json_add_time(route, "lifetime", config->sender_lifetime_s);
+    json_add_string(route, "notify_account", config->notify_account);
     return route;
 }
 
@@ -308,7 +310,8 @@ void method_open_session(Methods *methods, Call *call)
     if (!account)
         return;
     /* A token ends by itself; a password does not: whoever it is shown to has the account. */
-    if (account_info(account).kind == STATE_APP_PASSWORD && call_peer(call)->uid != geteuid()) {
+    if (account_info(account).kind == STATE_APP_PASSWORD && call_peer(call)->uid != geteuid() &&
+        !policy_is_queue(methods->context->policy, call_peer(call))) {
         call_error(call, "org.varlink.service.PermissionDenied", NULL);
         return;
     }

@@ -1,11 +1,9 @@
-/* One message from the caller to the submission server: asks the broker for route and credential,
- * connects while the broker may still be refreshing, logs in, sends, and tells the broker what
- * became of it.
+/* One message from the caller to the submission server, by a courier of its own, and what the
+ * caller learns.
  */
 #pragma once
 
-#include "paths.h"
-#include "smtp.h"
+#include "courier.h"
 
 /* What to deliver; all borrowed. */
 typedef struct {
@@ -14,13 +12,14 @@ typedef struct {
     const char *sender;    /* reverse-path; "": none; NULL: the account's address */
     const char *full_name; /* for a From that is missing; NULL: none */
     Message *message;      /* completed on the way */
-    TransportTrace trace;  /* NULL: none */
+    SmtpDsn dsn;
+    TransportTrace trace; /* NULL: none */
     gpointer trace_data;
+    gboolean (*about_to_commit)(gpointer data, GError **error); /* as SmtpMail; NULL: none */
+    gpointer commit_data;
 } DeliveryRequest;
 
 /* Delivers to n recipients and fills in their outcomes. Returns an exit code of sysexits.h; *error
- * is set where one reason holds for the whole message, and verdict_explain() tells the rest. A
- * token that the server refuses is reported to the broker; where that gives another one, it is
- * tried once. */
+ * is set where one reason holds for the whole message, and verdict_explain() tells the rest. */
 int delivery_run(const DeliveryRequest *request, SmtpRecipient *recipients, guint n,
                  GError **error);

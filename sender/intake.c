@@ -43,7 +43,7 @@ static int open_and_unlink(const char *dir)
     return fd;
 }
 
-static int open_temporary(GError **error)
+int intake_temporary(GError **error)
 {
     const char *dirs[] = {g_getenv("TMPDIR"), "/var/tmp", "/tmp"};
     int code = ENOENT;
@@ -114,20 +114,24 @@ static gboolean copy(int from, int to, DotFinder *finder, gboolean dot_ends, GEr
     }
 }
 
-int intake_read(int fd, gboolean dot_ends, GError **error)
+gboolean intake_copy(int fd, gboolean dot_ends, int file, GError **error)
 {
     DotFinder finder = {.state = AT_LINE_START};
-    int file = open_temporary(error);
-    if (file < 0)
-        return -1;
-    gboolean ok = copy(fd, file, &finder, dot_ends, error);
+    if (!copy(fd, file, &finder, dot_ends, error))
+        return FALSE;
     /* A dot that ends the input ends the message too, even where no line end follows. */
-    if (ok && (finder.state == AFTER_DOT || finder.state == AFTER_DOT_CR) &&
+    if ((finder.state == AFTER_DOT || finder.state == AFTER_DOT_CR) &&
         ftruncate(file, finder.dot_at) != 0) {
         set_io_error(error, "cut the temporary file", errno);
-        ok = FALSE;
+        return FALSE;
     }
-    if (ok)
+    return TRUE;
+}
+
+int intake_read(int fd, gboolean dot_ends, GError **error)
+{
+    int file = intake_temporary(error);
+    if (file < 0 || intake_copy(fd, dot_ends, file, error))
         return file;
     (void)close(file); /* it has no name: it is gone */
     return -1;

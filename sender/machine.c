@@ -89,6 +89,10 @@ void machine_apply(const Route *route, const char *sender, const char *full_name
 
 void machine_direct(const Route *route, SmtpRecipient *recipients, guint n)
 {
-    for (guint i = 0; i < n; i++)
-        recipients[i].address = machine_recipient(route, g_get_host_name(), recipients[i].address);
+    for (guint i = 0; i < n; i++) {
+        const char *address = recipients[i].address;
+        const char *directed = machine_recipient(route, g_get_host_name(), address);
+        if (directed != address)
+            recipients[i].address = g_intern_string(directed); /* one for each account */
+    }
 }

@@ -42,6 +42,6 @@ void machine_decide(const Route *route, const char *host, const char *sender, co
 void machine_apply(const Route *route, const char *sender, const char *full_name, Message *message,
                    MachineTerms *terms);
 
-/* machine_recipient() for each of n, whose address is replaced by one that is borrowed from route.
- */
+/* machine_recipient() for each of n, whose address is replaced where it is another: by one that
+ * lives as long as the process, as the outcomes are told when the route is gone. */
 void machine_direct(const Route *route, SmtpRecipient *recipients, guint n);

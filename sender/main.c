@@ -1,10 +1,11 @@
 #include "address.h"
-#include "delivery.h"
+#include "caller.h"
+#include "check.h"
 #include "errors.h"
 #include "intake.h"
 #include "log.h"
-#include "options.h"
-#include "verdict.h"
+#include "maillog.h"
+#include "serve.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,27 +14,6 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#define PROGRAM "postkey-send"
-
-static void print_trace(const char *line, G_GNUC_UNUSED gpointer data)
-{
-    fprintf(stderr, "%s\n", line);
-}
-
-static void print_error(const GError *error)
-{
-    g_autoptr(GError) complete = verdict_complete(error);
-    g_autofree char *text = error_explain(PROGRAM, complete);
-    fputs(text, stderr);
-}
-
-/* Prints error and returns its exit code. */
-static int fail(const GError *error)
-{
-    print_error(error);
-    return verdict_of_error(error, NULL);
-}
 
 /* -f "" and -f "<>" stand for no sender at all (RFC 5321 section 4.5.5). */
 static char *parse_sender(const char *argument, GError **error)
@@ -72,49 +52,89 @@ static gboolean collect_recipients(const Options *options, const Message *messag
     return FALSE;
 }
 
-static int send_message(const Options *options, const char *sender, Message *message,
-                        const GPtrArray *addresses)
+/* The message is taken before anything else can fail: a caller that writes into a closed pipe dies
+ * of it. */
+static Message *take_message(const Options *options, Dispatch *dispatch, GError **error)
 {
-    guint n = addresses->len;
-    g_autofree SmtpRecipient *recipients = g_new0(SmtpRecipient, n);
-    g_autoptr(GError) error = NULL;
-    DeliveryRequest request = {.scope = options->scope,
-                               .account = options->account,
-                               .sender = sender,
-                               .full_name = options->full_name,
-                               .message = message,
-                               .trace = options->verbose ? print_trace : NULL};
-    for (guint i = 0; i < n; i++)
-        recipients[i].address = g_ptr_array_index(addresses, i);
-    int status = delivery_run(&request, recipients, n, &error);
-    if (error)
-        print_error(error);
-    g_autofree char *text = verdict_explain(PROGRAM, recipients, n);
-    fputs(text, stderr);
-    for (guint i = 0; i < n; i++)
-        smtp_recipient_clear(&recipients[i]);
-    return status;
+    int fd = dispatch ? dispatch_take(dispatch, STDIN_FILENO, error)
+                      : intake_read(STDIN_FILENO, !options->dot_is_text, error);
+    Message *message = fd >= 0 ? caller_scan(fd, error) : NULL;
+    if (fd >= 0 && !dispatch)
+        (void)close(fd); /* the message has one of its own */
+    return message;
 }
 
-static int run(const Options *options)
+static int send_one(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     GError *failed = NULL;
-    /* The message is taken before anything else can fail: a caller that writes into a closed pipe
-     * dies of it. */
-    int fd = intake_read(STDIN_FILENO, !options->dot_is_text, &error);
-    g_autoptr(Message) message = fd >= 0 ? message_scan(fd, &error) : NULL;
+    g_autoptr(GError) no_way = NULL;
+    g_autoptr(Dispatch) dispatch = options->check ? NULL : dispatch_open(options, &no_way);
+    g_autoptr(Message) message = take_message(options, dispatch, &error);
     if (!message)
-        return fail(error);
+        return caller_fail(error);
+    if (no_way)
+        return caller_fail(no_way);
     g_autofree char *sender = options->sender ? parse_sender(options->sender, &failed) : NULL;
     if (failed) {
         (void)as_usage(failed, &error); /* always FALSE */
-        return fail(error);
+        return caller_fail(error);
     }
     g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
-    if (!collect_recipients(options, message, addresses, &error))
-        return fail(error);
-    return send_message(options, sender, message, addresses);
+    if (!collect_recipients(options, message, addresses, &error) ||
+        !caller_expand(addresses, &error))
+        return caller_fail(error);
+    DeliveryRequest request = caller_request(options, sender, message);
+    if (options->check)
+        return check_print(&request, addresses, options->json, &error) ? EX_OK : caller_fail(error);
+    (void)g_steal_pointer(&message); /* dispatch_send() frees it */
+    return dispatch_send(dispatch, &request, addresses);
+}
+
+/* Becomes the program that knows the queue. */
+static int run_queue(const Options *options)
+{
+    g_autoptr(GError) error = NULL;
+    const char *argv[] = {"postkey-queue", "list", NULL, NULL, NULL};
+    if (options->mode == MODE_RUN) {
+        argv[1] = "run";
+        argv[2] = "--once";
+    } else if (options->mode == MODE_RETRY) {
+        argv[1] = "retry";
+        argv[2] = options->queue_id;
+    }
+    g_autofree char *program = paths_sibling_program(argv[0]);
+    if (program)
+        (void)execv(program, (char *const *)argv); /* it returns only when it fails */
+    error_set(&error, POSTKEY_ERROR_CONFIGURATION, "nothing was done with the queue",
+              "install all of postkey", "there is no postkey-queue beside this program");
+    return caller_fail(error);
+}
+
+static int print(const char *text)
+{
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EX_IOERR : EX_OK;
+}
+
+static int run(Options *options)
+{
+    if (options->help)
+        return print(options_help());
+    if (options->version)
+        return print("postkey-send " POSTKEY_VERSION "\n");
+    switch (options->mode) {
+    case MODE_SEND:
+        break;
+    case MODE_SMTP:
+        return serve_smtp(options);
+    case MODE_LIST:
+    case MODE_RUN:
+    case MODE_RETRY:
+        return run_queue(options);
+    case MODE_ALIASES:
+        return EX_OK; /* the aliases are read as they are, each time */
+    }
+    return send_one(options);
 }
 
 /* A caller may have closed a standard descriptor; then the temporary file or a socket would get its
@@ -133,13 +153,10 @@ int main(int argc, char **argv)
     fill_standard_descriptors();
     g_autoptr(GError) error = NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by the call that meets it */
-    log_open(PROGRAM, LOG_LEVEL_WARNING);
+    log_open(CALLER_PROGRAM, LOG_LEVEL_WARNING);
     g_autoptr(Options) options = options_parse(argc, (const char *const *)argv, &error);
     if (!options)
-        return fail(error);
-    if (options->help)
-        return fputs(options_help(), stdout) < 0 || fflush(stdout) != 0 ? EX_IOERR : EX_OK;
-    if (options->version)
-        return puts(PROGRAM " " POSTKEY_VERSION) < 0 || fflush(stdout) != 0 ? EX_IOERR : EX_OK;
+        return caller_fail(error);
+    maillog_open(CALLER_PROGRAM, options->verbose);
     return run(options);
 }

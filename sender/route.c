@@ -24,6 +24,7 @@ void route_free(Route *route)
     g_free(route->ehlo_name);
     g_free(route->root);
     g_strfreev(route->from);
+    g_free(route->notify_account);
     g_free(route);
 }
 
@@ -86,6 +87,9 @@ static gboolean parse_fields(const cJSON *json, Route *route, GError **error)
     if (json_array(json, "from", &patterns) != JSON_ABSENT &&
         !(route->from = json_strings(json, "from")))
         return refuse(error, "holds broken patterns");
+    route->notify_account = g_strdup(json_string_or(json, "notify_account", NULL));
+    gint64 lifetime_s = json_int_or(json, "lifetime", 0);
+    route->lifetime_s = lifetime_s > 0 ? lifetime_s : ROUTE_LIFETIME_DEFAULT_S;
     route->recipients_max =
         recipients_max > 0 && recipients_max < G_MAXUINT ? (guint)recipients_max : G_MAXUINT;
     route->mechanisms = json_strings(json, "mechanisms");

@@ -202,8 +202,7 @@ static void do_mail(Session *session, const char *argument)
     } else if (!path) {
         reply_error(session, "501 5.5.4 say MAIL FROM:<address>");
     } else if (read_parameters(session, parameters)) {
-        session->sender =
-            strcmp(path, "<>") == 0 ? g_strdup("") : read_address(session, path);
+        session->sender = strcmp(path, "<>") == 0 ? g_strdup("") : read_address(session, path);
         session->in_mail = session->sender != NULL;
         if (session->in_mail)
             reply(session, "250 2.1.0 sender ok");
@@ -383,7 +382,8 @@ static void do_vrfy(Session *session, G_GNUC_UNUSED const char *argument)
 
 static void do_help(Session *session, G_GNUC_UNUSED const char *argument)
 {
-    reply(session, "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT; see postkey-send --help");
+    reply(session,
+          "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT; see postkey-send --help");
 }
 
 static void do_quit(Session *session, G_GNUC_UNUSED const char *argument)
@@ -403,10 +403,10 @@ static const struct {
     const char *verb;
     void (*run)(Session *session, const char *argument);
 } commands[] = {
-    {"EHLO", do_ehlo}, {"HELO", do_helo}, {"MAIL", do_mail}, {"RCPT", do_rcpt},
-    {"DATA", do_data_command}, {"RSET", do_rset}, {"NOOP", do_noop}, {"VRFY", do_vrfy},
-    {"HELP", do_help}, {"QUIT", do_quit}, {"GET", do_http}, {"POST", do_http},
-    {"PUT", do_http}, {"CONNECT", do_http},
+    {"EHLO", do_ehlo},         {"HELO", do_helo},    {"MAIL", do_mail}, {"RCPT", do_rcpt},
+    {"DATA", do_data_command}, {"RSET", do_rset},    {"NOOP", do_noop}, {"VRFY", do_vrfy},
+    {"HELP", do_help},         {"QUIT", do_quit},    {"GET", do_http},  {"POST", do_http},
+    {"PUT", do_http},          {"CONNECT", do_http},
 };
 
 static void run_command(Session *session, const GString *line)

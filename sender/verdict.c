@@ -191,6 +191,19 @@ static void explain_served(GString *text, const char *program, const SmtpRecipie
         g_string_append_printf(text, "%s: nobody got the message\n", program);
 }
 
+char *verdict_explain_refused(const char *program, const SmtpRecipient *recipients, guint n)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < n; i++) {
+        if (recipients[i].outcome != SMTP_REFUSED || !recipients[i].diagnosis)
+            continue;
+        g_autofree char *addresses = group_addresses(recipients, n, i);
+        if (addresses)
+            explain_group(text, program, &recipients[i], addresses);
+    }
+    return g_string_free(text, FALSE);
+}
+
 char *verdict_explain(const char *program, const SmtpRecipient *recipients, guint n)
 {
     GString *text = g_string_new(NULL);

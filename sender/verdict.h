@@ -25,6 +25,9 @@ int verdict_no_second_copy(int status, const SmtpRecipient *recipients, guint n)
  * server gave are left out: the error tells it. Empty when all are served. Returns owned. */
 char *verdict_explain(const char *program, const SmtpRecipient *recipients, guint n);
 
+/* The same of those who are refused for good alone, where others got it or are kept. */
+char *verdict_explain_refused(const char *program, const SmtpRecipient *recipients, guint n);
+
 /* error with all three parts: where nobody said what it means or what to do, what holds for its
  * code. Returns owned. */
 GError *verdict_complete(const GError *error);

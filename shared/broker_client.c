@@ -201,13 +201,14 @@ static int connect_or_start(const char *path, gboolean own, gint64 deadline_us, 
     return attempt.fd;
 }
 
-BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError **error)
+static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64 timeout_ms,
+                                    GError **error)
 {
     gboolean own;
     g_autofree char *path = find_socket(scope, &own, error);
     if (!path)
         return NULL;
-    int fd = connect_or_start(path, own, deadline_after(timeout_ms), error);
+    int fd = connect_or_start(path, own && may_start, deadline_after(timeout_ms), error);
     if (fd < 0)
         return NULL;
     const char *socket_named = g_getenv("POSTKEY_SOCKET");
@@ -223,6 +224,23 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
     client->fd = fd;
     client->received = varlink_buffer_new_for_answers();
     return client;
+}
+
+BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError **error)
+{
+    return connect_client(scope, TRUE, timeout_ms, error);
+}
+
+BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms, GError **error)
+{
+    return connect_client(scope, FALSE, timeout_ms, error);
+}
+
+gboolean broker_client_is_system(PathsScope scope)
+{
+    gboolean own = FALSE;
+    g_autofree char *path = find_socket(scope, &own, NULL);
+    return path && !own;
 }
 
 void broker_client_free(BrokerClient *client)

@@ -26,6 +26,13 @@ typedef struct BrokerClient BrokerClient;
  * the message. POSTKEY_ERROR_PERMISSION: it does not let us in. Returns owned. */
 BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError **error);
 
+/* The same, but of a broker that runs already: none is started. POSTKEY_ERROR_UNAVAILABLE: there is
+ * none. */
+BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms, GError **error);
+
+/* Whether the scope leads to the system's broker. */
+gboolean broker_client_is_system(PathsScope scope);
+
 void broker_client_free(BrokerClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BrokerClient, broker_client_free)
 

@@ -14,6 +14,8 @@ struct Secret {
     char text[];
 };
 
+/* A runner's workers have secrets at the same time. */
+static GMutex living_lock;
 static Secret *living;
 
 static gsize page_round(gsize len)
@@ -35,10 +37,12 @@ static Secret *secret_alloc(gsize len)
     (void)madvise(secret, mapped_len, MADV_WIPEONFORK);
     secret->mapped_len = mapped_len;
     secret->len = len;
+    g_mutex_lock(&living_lock);
     secret->next = living;
     if (living)
         living->previous = secret;
     living = secret;
+    g_mutex_unlock(&living_lock);
     return secret;
 }
 
@@ -92,12 +96,14 @@ void secret_free(Secret *secret)
 {
     if (!secret)
         return;
+    g_mutex_lock(&living_lock);
     if (secret->previous)
         secret->previous->next = secret->next;
     else
         living = secret->next;
     if (secret->next)
         secret->next->previous = secret->previous;
+    g_mutex_unlock(&living_lock);
     gsize mapped_len = secret->mapped_len;
     explicit_bzero(secret, mapped_len);
     (void)munmap(secret, mapped_len); /* cannot fail for a mapping of ours */
@@ -120,6 +126,7 @@ void secret_wipe_bytes(void *bytes, gsize len)
 char *secret_redact(const char *text)
 {
     char *redacted = g_strdup(text);
+    g_mutex_lock(&living_lock);
     for (const Secret *secret = living; secret; secret = secret->next) {
         if (secret->len < REDACT_MIN_LEN || !strstr(redacted, secret->text))
             continue;
@@ -127,5 +134,6 @@ char *secret_redact(const char *text)
         secret_wipe_string(redacted);
         redacted = g_strjoinv("<secret>", parts);
     }
+    g_mutex_unlock(&living_lock);
     return redacted;
 }

@@ -47,8 +47,8 @@ const Verb verb_monitor = {
     .name = "monitor",
     .summary = "events of the broker as they happen",
     .teaching = "One line for each event: authorized, refreshed, refresh_failed,\n"
-                "authorization_required, revoked, forgotten, throttled, rotation_due. Runs until\n"
-                "it is interrupted.\n"
+                "authorization_required, revoked, forgotten, throttled, rotation_due,\n"
+                "mail_waiting, mail_bounced. Runs until it is interrupted.\n"
                 "\n"
                 "  postkey monitor\n"
                 "  postkey monitor --json | jq 'select(.event == \"authorization_required\")'\n",

@@ -227,8 +227,65 @@ class World:
     def start_postkey(self, *arguments):
         return self.start(program("postkey"), *arguments, stdin=subprocess.DEVNULL)
 
-    def send(self, *arguments, message=b"Subject: hello\n\nbody\n", **options):
-        return self.run([self.sender, *arguments], stdin=message, **options)
+    def send(self, *arguments, message=b"Subject: hello\n\nbody\n", deliver="now", **options):
+        """By default without the queue: the server's verdict is the caller's."""
+        return self.run([self.sender, f"--deliver={deliver}", *arguments], stdin=message, **options)
+
+    # ---- the queue ----
+
+    @property
+    def queue_folder(self):
+        return self.path("state", "postkey", "queue")
+
+    @property
+    def runner_socket(self):
+        return os.path.join(self.queue_folder, "runner.sock")
+
+    def mail(self, *arguments, **options):
+        """As programs send: what cannot be sent now is kept."""
+        return self.send(*arguments, deliver="auto", **options)
+
+    def queue(self, *arguments, **options):
+        return self.run([program("postkey-queue"), *arguments], **options)
+
+    def envelopes(self):
+        """What is in the queue, as it is on disk."""
+        folder = self.queue_folder
+        names = sorted(n for n in os.listdir(folder) if n.endswith(".json") and n[0] != ".") \
+            if os.path.isdir(folder) else []
+        envelopes = []
+        for name in names:
+            try:
+                with open(os.path.join(folder, name)) as f:
+                    envelopes.append(json.load(f))
+            except FileNotFoundError:
+                pass  # it left in between
+        return envelopes
+
+    def change_envelope(self, **fields):
+        """The one message of the queue, as if it had become like that by itself."""
+        envelope, = self.envelopes()
+        path = os.path.join(self.queue_folder, envelope["id"] + ".json")
+        with open(path + ".new", "w") as f:
+            json.dump(envelope | fields, f)
+        os.chmod(path + ".new", 0o600)
+        os.rename(path + ".new", path)
+
+    def runner_pid(self):
+        return peer_pid(self.runner_socket)
+
+    def start_runner(self, *options, **more):
+        """In the foreground of the test; serves when this returns."""
+        runner = self.start(program("postkey-queue"), "run", *options, stdin=subprocess.DEVNULL, **more)
+        wait_until(lambda: self.runner_pid() == runner.pid, "the runner serves")
+        return runner
+
+    def stop_runner(self):
+        """One that was started on demand."""
+        pid = self.runner_pid()
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            assert reap(pid) == 0
 
     def token(self, *arguments):
         return self.postkey("token", *arguments).ok().rstrip("\n")
@@ -334,6 +391,7 @@ class World:
         for part in self.programs:
             if part not in (self.bus, self.keyring):
                 part.stop()
+        self.stop_runner()
         code = self.end_broker(signal.SIGTERM) if self.broker_pid() else 0
         if self.google:
             self.google.stop()

@@ -1,0 +1,65 @@
+/* One try of one kept message: by a courier, and then everything that follows from the outcomes:
+ * what the envelope says, when it is tried again, holds, bounces, the log, and what its caller
+ * learns. The message leaves the queue here alone: by a 250 for each recipient, or by a bounce.
+ */
+#pragma once
+
+#include "courier.h"
+#include "spool.h"
+
+/* For whom and how; all borrowed. */
+typedef struct {
+    const char *program; /* for what the caller reads */
+    PathsScope scope;    /* whose broker */
+    gboolean service;    /* the queue service: asks on behalf of the envelope's uid */
+    gboolean waits;      /* a caller waits for the verdict */
+    gboolean keeps;      /* FALSE: never kept (deliver=now) */
+    Deadline give_up_at; /* 0: never */
+    TransportTrace trace;
+    gpointer trace_data;
+} AttemptTerms;
+
+typedef enum {
+    ATTEMPT_DONE,  /* everybody is served, or has a bounce: it is removed */
+    ATTEMPT_KEPT,  /* some or all wait */
+    ATTEMPT_FINAL, /* nobody got it, and it is not kept: the caller learns it from status and text,
+                      and then attempt_drop() is due; where no caller could be told,
+                      attempt_bounce()
+                    */
+} AttemptFate;
+
+typedef struct {
+    AttemptFate fate;
+    int status;    /* of sysexits.h, for the caller */
+    char *text;    /* lines for the caller's stderr; may be empty */
+    char *account; /* that the broker chose; NULL: it chose none */
+    char *address; /* of that account; NULL: unknown */
+    gint64 lifetime_s;
+    /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
+    EnvelopeHold hold;
+    gint64 hold_until;
+    char *happened, *meaning, *remedy; /* why; NULL: unknown */
+} AttemptResult;
+
+void attempt_result_clear(AttemptResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
+
+/* Tries the entry (locked, borrowed). *courier is of the entry's account, or NULL: then it is made,
+ * and given back for the next message; one that is of no use any more is closed. */
+void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
+                 AttemptResult *result);
+
+/* In the place of a try while the account is on hold for what hold says: the message waits with it.
+ */
+void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
+                  AttemptResult *result);
+
+/* Tells a person that it has waited long, by the broker, where that is due. */
+void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
+
+/* After ATTEMPT_FINAL: the caller knows. */
+void attempt_drop(SpoolEntry *entry);
+
+/* After ATTEMPT_FINAL: nobody knows, so the sender gets a bounce. address: the account's own; NULL:
+ * unknown, then it is tried again later. */
+void attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s);

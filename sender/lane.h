@@ -1,0 +1,62 @@
+/* A lane: the messages of one account, one after the other, in a thread of its own that keeps the
+ * courier between them. The thread and its sessions end when nothing has come for a while.
+ *
+ * All functions are for the main thread, whose default main context gets the results.
+ */
+#pragma once
+
+#include "attempt.h"
+
+/* Nothing comes for so long: the sessions end. Servers drop idle ones after some minutes; other
+ * programs may want the place. */
+#define LANE_IDLE_US ((guint64)5 * G_USEC_PER_SEC)
+
+typedef enum {
+    LANE_TRY,
+    LANE_HOLD, /* the account is on hold: keep it with the reason */
+    LANE_WARN, /* tell a person that it waits */
+} LaneTask;
+
+/* What is to be done with a message. */
+typedef struct {
+    LaneTask task;
+    char *id;
+    gboolean waits, keeps; /* as AttemptTerms */
+    AttemptResult hold;    /* for LANE_HOLD */
+} LaneJob;
+
+void lane_job_clear(LaneJob *job);
+
+/* What came of it. answer: of claiming it; result and entry are set for SPOOL_OK alone. entry: for
+ * ATTEMPT_FINAL alone, locked; taken by the callee. */
+typedef struct {
+    char *id;
+    LaneTask task;
+    SpoolAnswer answer;
+    AttemptResult result;
+    SpoolEntry *entry;
+} LaneResult;
+
+typedef struct Lane Lane;
+typedef void (*LaneDone)(Lane *lane, LaneResult *result, gpointer data);
+
+typedef struct {
+    const Spool *spool;
+    PathsScope scope;
+    gboolean service;
+    const char *program; /* for what callers read */
+    LaneDone done;       /* in the main context */
+    gpointer data;
+} LaneTerms;
+
+/* Borrows terms. Nothing is started yet. Returns owned. */
+Lane *lane_new(const LaneTerms *terms);
+
+/* Ends its thread, when the job under way is done; so it may block. */
+void lane_free(Lane *lane);
+
+/* Whether a job is under way. */
+gboolean lane_is_busy(const Lane *lane);
+
+/* Gives the lane its one job; takes what job holds. Only while it is not busy. */
+void lane_start(Lane *lane, LaneJob *job);

@@ -1,0 +1,64 @@
+/* The caller's side of org.postkey.Queue: gives a message to a runner, and waits for its verdict.
+ * Blocking, with a deadline.
+ */
+#pragma once
+
+#include "varlink.h"
+
+/* Where the queue service listens; $POSTKEY_SUBMIT_SOCKET names another. */
+#define QUEUE_CALL_SUBMIT_SOCKET "/run/postkey/submit.sock"
+
+/* No deadline. */
+#define QUEUE_CALL_FOREVER ((gint64)-1)
+
+typedef struct QueueCall QueueCall;
+
+/* Connects to a runner at path. own: its other end has to be of this uid. NULL without an error:
+ * nobody listens there. Returns owned. */
+QueueCall *queue_call_connect(const char *path, gboolean own, GError **error);
+
+void queue_call_free(QueueCall *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueCall, queue_call_free)
+
+typedef struct {
+    char *id; /* of the queue */
+    int status;
+    char *text;
+    gboolean kept;
+} QueueVerdict;
+
+void queue_verdict_clear(QueueVerdict *verdict);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QueueVerdict, queue_verdict_clear)
+
+/* What came of waiting. */
+typedef enum {
+    QUEUE_CALL_ANSWERED, /* *verdict is set; one that is final was acknowledged */
+    QUEUE_CALL_GONE,     /* there is no such message (any more) */
+    QUEUE_CALL_TIMED_OUT,
+    QUEUE_CALL_FAILED, /* *error says why: the runner refuses, ended, or cannot be understood */
+} QueueCallResult;
+
+/* Asks for a message of the queue to be sent now. */
+gboolean queue_call_deliver(QueueCall *call, const char *id);
+
+/* A message for the queue service; all borrowed. */
+typedef struct {
+    const char *account;                    /* NULL: the broker chooses */
+    const char *from;                       /* NULL: the account's address */
+    const char *full_name;                  /* NULL: none */
+    GPtrArray *recipients;                  /* of char * */
+    const char *notify, *ret, *envelope_id; /* as in SMTP (RFC 3461); NULL: not asked for */
+    const char *deliver;                    /* "auto", "now", "queue" */
+    int fd;                                 /* the message, from its start */
+    gint64 size;
+} QueueSubmission;
+
+/* Sends it; the verdict is awaited by queue_call_await(). FALSE with POSTKEY_ERROR_IO where the
+ * message cannot be read; that the service does not take it is told by the verdict. timeout_ms
+ * bounds all of it. */
+gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, gint64 timeout_ms,
+                           GError **error);
+
+/* Waits for the verdict at most timeout_ms. */
+QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
+                                 GError **error);

@@ -1,0 +1,52 @@
+#include "serve.h"
+
+#include "address.h"
+#include "caller.h"
+#include "intake.h"
+#include "smtpd.h"
+
+#include <unistd.h>
+
+/* As large as any provider's SIZE that is known: Microsoft's. */
+#define SERVE_SIZE_MAX ((gint64)157286400)
+
+static gboolean accept_recipient(const char *address, GPtrArray *recipients,
+                                 G_GNUC_UNUSED gpointer data, GError **error)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(found, g_strdup(address));
+    if (!caller_expand(found, error))
+        return FALSE;
+    for (guint i = 0; i < found->len; i++)
+        if (!g_ptr_array_find_with_equal_func(recipients, g_ptr_array_index(found, i),
+                                              (GEqualFunc)address_equal, NULL))
+            g_ptr_array_add(recipients, g_strdup(g_ptr_array_index(found, i)));
+    return TRUE;
+}
+
+static int take_message(const SmtpdMail *mail, gpointer data)
+{
+    const Options *options = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Dispatch) dispatch = dispatch_open(options, &error);
+    int fd = dispatch ? dispatch_take(dispatch, mail->fd, &error) : -1;
+    (void)close(mail->fd); /* has no name: it is gone by this */
+    Message *message = fd >= 0 ? caller_scan(fd, &error) : NULL;
+    if (!message)
+        return caller_fail(error);
+    DeliveryRequest request = caller_request(options, mail->sender, message);
+    return dispatch_send(dispatch, &request, mail->recipients);
+}
+
+int serve_smtp(Options *options)
+{
+    const char *host = g_get_host_name();
+    options->dot_is_text = TRUE; /* SMTP has its own end */
+    SmtpdHost served = {.host = address_is_domain(host) ? host : ADDRESS_LOCAL_DOMAIN,
+                        .size_max = SERVE_SIZE_MAX,
+                        .timeout_ms = SMTPD_TIMEOUT_MS,
+                        .accept = accept_recipient,
+                        .take = take_message,
+                        .data = options};
+    return smtpd_serve(&served, STDIN_FILENO, STDOUT_FILENO);
+}
