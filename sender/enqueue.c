@@ -13,10 +13,9 @@
 /* The domain of a Message-ID: the sender's; of nobody's mail this machine's. Borrowed. */
 static const char *id_domain(const EnqueueRequest *request, const Message *message)
 {
-    if (request->from && *request->from)
-        return address_domain(request->from);
-    if (message_from(message))
-        return address_domain(message_from(message));
+    const char *from = request->from && *request->from ? request->from : message_from(message);
+    if (from && !address_is_local(from, NULL))
+        return address_domain(from);
     return address_is_domain(g_get_host_name()) ? g_get_host_name() : "localhost";
 }
 

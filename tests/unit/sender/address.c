@@ -159,8 +159,8 @@ Test(address, broken_lists_are_refused)
         "\"open <a@b>",
         "(open a@b",
         "a@[1.2",
-        "root",
-        "a@b, root",
+        "root b@c",
+        "a@b, root root",
         "a@b\r\nBcc: c@d",
         "a@b\nc@d",
         "<@route a@b>",
@@ -222,4 +222,26 @@ Test(address, domains_beyond_ascii_become_ascii_and_local_parts_stay)
     cr_expect_str_eq(g_ptr_array_index(addresses, 1), "\303\274@xn--bcher-kva.example");
     cr_expect_not(address_needs_utf8(g_ptr_array_index(addresses, 0)));
     cr_expect(address_needs_utf8(g_ptr_array_index(addresses, 1)));
+}
+
+Test(address, a_name_without_a_domain_is_one_of_this_machine)
+{
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
+    cr_assert(address_list_parse("root (Cron Daemon), Me <www-data>, \"a@b\", root@localhost, x@y",
+                                 addresses, NULL));
+    static const char *const expected[] = {"root@localhost", "www-data@localhost",
+                                           "\"a@b\"@localhost", "x@y"};
+    cr_assert_eq(addresses->len, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < addresses->len; i++)
+        cr_expect_str_eq(g_ptr_array_index(addresses, i), expected[i]);
+}
+
+Test(address, the_short_name_of_this_host_is_this_machine_and_a_whole_one_is_not)
+{
+    cr_expect(address_is_local("root@localhost", NULL));
+    cr_expect(address_is_local("root@LocalHost", "web1"));
+    cr_expect(address_is_local("root@web1", "web1"));
+    cr_expect_not(address_is_local("root@web1", NULL));
+    cr_expect_not(address_is_local("you@example.com", "example.com"));
+    cr_expect_not(address_is_local("root@web2", "web1"));
 }

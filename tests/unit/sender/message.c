@@ -541,7 +541,7 @@ Test(message, resent_recipients_replace_the_others)
 
 Test(message, a_broken_recipient_is_an_error)
 {
-    g_autoptr(Message) message = scan("To: a@b, root\n\n");
+    g_autoptr(Message) message = scan("To: a@b, root root\n\n");
     g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
     cr_expect_not(message_recipients(message, addresses, NULL));
 }
@@ -553,7 +553,7 @@ Test(message, from_is_known)
     g_autoptr(Message) folded = scan("From: \"Me\"\n <me@x>\n\n");
     cr_expect_str_eq(message_from(folded), "me@x");
     g_autoptr(Message) none = scan("From: root (Cron Daemon)\n\n");
-    cr_expect_null(message_from(none));
+    cr_expect_str_eq(message_from(none), "root@localhost");
 }
 
 Test(message, what_is_missing_is_added_and_what_is_there_is_not)

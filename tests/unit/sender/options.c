@@ -167,11 +167,80 @@ Test(options, what_is_unknown_or_broken_is_a_usage_error)
     cr_expect_null(PARSE("-f"));
     cr_expect_null(PARSE("-tf"));
     cr_expect_null(PARSE("--account"));
-    cr_expect_null(PARSE("-bs"));
-    cr_expect_null(PARSE("-bp"));
-    cr_expect_null(PARSE("-q"));
-    cr_expect_null(PARSE("-q30m"));
+    cr_expect_null(PARSE("-bd"));
+    cr_expect_null(PARSE("-bv"));
+    cr_expect_null(PARSE("-b"));
+    cr_expect_null(PARSE("-qI"));
+    cr_expect_null(PARSE("-qI", "a\nb"));
+    cr_expect_null(PARSE("-N", "sometimes"));
+    cr_expect_null(PARSE("-N", "never,delay"));
+    cr_expect_null(PARSE("-N", ""));
+    cr_expect_null(PARSE("-N", "success,"));
+    cr_expect_null(PARSE("-R", "half"));
+    cr_expect_null(PARSE("-V", "a\r\nRCPT TO:<c@d>"));
+    cr_expect_null(PARSE("-V", "\xc3\xa9"));
+    cr_expect_null(PARSE("-V", ""));
     cr_expect_null(PARSE("-f", "a@b\r\nRCPT TO:<c@d>"));
     cr_expect_null(PARSE("-F", "Name\r\nBcc: c@d"));
     cr_expect_null(PARSE("--account=a\nb"));
+}
+
+static OptionsMode mode_of(const char *const *argv)
+{
+    g_autoptr(Options) options = parse(argv);
+    cr_assert_not_null(options);
+    return options->mode;
+}
+
+#define MODE(...) mode_of((const char *[]){__VA_ARGS__, NULL})
+
+Test(options, the_name_and_the_options_say_what_it_is_called_for)
+{
+    cr_expect_eq(MODE("/usr/sbin/sendmail", "-t"), MODE_SEND);
+    cr_expect_eq(MODE("/usr/bin/mailq"), MODE_LIST);
+    cr_expect_eq(MODE("mailq", "-v"), MODE_LIST);
+    cr_expect_eq(MODE("/usr/bin/newaliases"), MODE_ALIASES);
+    cr_expect_eq(MODE("sendmail", "-bi"), MODE_ALIASES);
+    cr_expect_eq(MODE("sendmail", "-I"), MODE_ALIASES);
+    cr_expect_eq(MODE("sendmail", "-bs"), MODE_SMTP);
+    cr_expect_eq(MODE("sendmail", "-bs", "-v"), MODE_SMTP);
+    cr_expect_eq(MODE("sendmail", "-b", "p"), MODE_LIST);
+    cr_expect_eq(MODE("sendmail", "-vbp"), MODE_LIST);
+    cr_expect_eq(MODE("sendmail", "-q"), MODE_RUN);
+    cr_expect_eq(MODE("sendmail", "-q30m"), MODE_RUN);
+    cr_expect_eq(MODE("sendmail", "-qRexample.com"), MODE_RUN);
+    cr_expect_eq(MODE("sendmail", "-vq"), MODE_RUN);
+}
+
+Test(options, one_message_of_the_queue_is_named_with_or_without_a_blank)
+{
+    g_autoptr(Options) attached = PARSE("-qI20261120-abc");
+    g_autoptr(Options) apart = PARSE("-qI", "20261120-abc");
+    cr_expect_eq(attached->mode, MODE_RETRY);
+    cr_expect_str_eq(attached->queue_id, "20261120-abc");
+    cr_expect_str_eq(apart->queue_id, "20261120-abc");
+}
+
+Test(options, delivery_notices_have_one_spelling)
+{
+    g_autoptr(Options) all = PARSE("-N", "delay,Failure,success", "-R", "hdrs", "-V", "id 7");
+    cr_expect_str_eq(all->notify, "SUCCESS,FAILURE,DELAY");
+    cr_expect_str_eq(all->ret, "HDRS");
+    cr_expect_str_eq(all->envelope_id, "id 7");
+    g_autoptr(Options) never = PARSE("-Nnever", "-Rfull");
+    cr_expect_str_eq(never->notify, "NEVER");
+    cr_expect_str_eq(never->ret, "FULL");
+    g_autoptr(Options) none = PARSE("a@b");
+    cr_expect_null(none->notify);
+    cr_expect_null(none->ret);
+    cr_expect_null(none->envelope_id);
+}
+
+Test(options, values_are_no_options)
+{
+    g_autoptr(Options) options = PARSE("-o", "i", "-F", "-t", "-f", "--", "--", "-t");
+    cr_expect(options->dot_is_text && !options->from_header);
+    cr_expect_str_eq(options->full_name, "-t");
+    cr_expect_str_eq(options->sender, "--");
+    expect_recipients(options, "-t");
 }

@@ -61,3 +61,19 @@ Test(route, broken_ones_are_refused)
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
         cr_expect_null(parse(bad[i]), "%s", bad[i]);
 }
+
+Test(route, the_rules_of_machine_mail_are_read)
+{
+    static const char format[] = "{\"route\":{\"account\":\"w\",\"address\":\"a@b\",\"servers\":[{"
+                                 "\"host\":\"h\",\"port\":1,\"tls\":\"implicit\"}],"
+                                 "\"mechanisms\":[],%s}}";
+    g_autofree char *whole = g_strdup_printf(format, "\"root\":\"r@s\",\"from\":[\"*@t\"]");
+    g_autofree char *broken_root = g_strdup_printf(format, "\"root\":\"r@s> X\"");
+    g_autofree char *broken_from = g_strdup_printf(format, "\"from\":[7]");
+    g_autoptr(Route) route = parse(whole);
+    cr_assert_not_null(route);
+    cr_expect_str_eq(route->root, "r@s");
+    cr_expect_str_eq(route->from[0], "*@t");
+    cr_expect_null(parse(broken_root));
+    cr_expect_null(parse(broken_from));
+}
