@@ -231,8 +231,11 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      terms.sender && *terms.sender ? terms.sender : route->address, terms.full_name,
                      attempt->now);
     machine_direct(route, attempt->recipients, attempt->n);
-    if (!terms.sender)
-        g_clear_pointer(&envelope->from, g_free); /* nor could a bounce find that sender */
+    if (envelope->from && !terms.sender) {
+        /* Nor could a bounce find that sender; its name stays. */
+        g_clear_pointer(&envelope->from, g_free);
+        envelope_set_text(&envelope->full_name, terms.full_name);
+    }
     SmtpMail mail = {.sender = terms.sender,
                      .message = attempt->message,
                      .recipients = attempt->recipients,
