@@ -533,7 +533,7 @@ static gboolean is_for_caller(const Attempt *attempt, const Judgement *judgement
            (judgement->kind == JUDGED_CALLERS && envelope->attempts == 0);
 }
 
-static void settle_refused(const Attempt *attempt, gboolean expired)
+static void settle_refused(const Attempt *attempt, gboolean expired, AttemptResult *result)
 {
     const Route *route = route_of(attempt);
     g_autoptr(GError) failed = NULL;
@@ -547,6 +547,7 @@ static void settle_refused(const Attempt *attempt, gboolean expired)
     if (!bounce(attempt->entry, expired ? BOUNCE_EXPIRED : BOUNCE_FAILED,
                 route ? route->address : NULL, lifetime_s, &failed))
         log_warning("%s: its bounce waits: %s", attempt->entry->id, failed->message);
+    result->bounced = TRUE;
 }
 
 static void settle(const Attempt *attempt, AttemptResult *result)
@@ -570,7 +571,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
                        envelope_count(envelope, ENVELOPE_WAITING) > 0 &&
                        schedule_is_over(envelope, attempt->now, lifetime_s);
     if (!is_report(envelope) && (envelope_count(envelope, ENVELOPE_REFUSED) > 0 || expired))
-        settle_refused(attempt, expired);
+        settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
         drop(attempt->entry);

@@ -35,6 +35,7 @@ typedef struct {
     char *account; /* that the broker chose; NULL: it chose none */
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
+    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;

@@ -231,13 +231,11 @@ static void end_message(const Courier *courier, const SmtpRecipient *recipients,
     account_session_end(courier->account, "deferred", n);
 }
 
-/* Whether no server has said anything about a recipient, and none can have the message. */
+/* Whether nobody has the message, and nobody was refused. */
 static gboolean nothing_happened(const SmtpRecipient *recipients, guint n)
 {
     for (guint i = 0; i < n; i++)
-        if (recipients[i].outcome != SMTP_UNTRIED &&
-            (recipients[i].outcome != SMTP_DEFERRED ||
-             (recipients[i].diagnosis && recipients[i].diagnosis->scope != DIAGNOSIS_NETWORK)))
+        if (recipients[i].outcome != SMTP_UNTRIED && recipients[i].outcome != SMTP_DEFERRED)
             return FALSE;
     return TRUE;
 }

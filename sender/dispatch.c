@@ -252,9 +252,9 @@ static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, S
     fputs(result.text, stderr);
     if (result.fate == ATTEMPT_FINAL)
         attempt_drop(entry);
-    gboolean kept = result.fate == ATTEMPT_KEPT;
+    gboolean waits = result.fate == ATTEMPT_KEPT || result.bounced;
     spool_entry_release(entry);
-    if (kept)
+    if (waits)
         ensure_runner(dispatch);
     return result.status;
 }
