@@ -45,12 +45,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Attempt, attempt_clear)
 
 void attempt_result_clear(AttemptResult *result)
 {
-    g_clear_pointer(&result->text, g_free);
-    g_clear_pointer(&result->account, g_free);
-    g_clear_pointer(&result->address, g_free);
-    g_clear_pointer(&result->happened, g_free);
-    g_clear_pointer(&result->meaning, g_free);
-    g_clear_pointer(&result->remedy, g_free);
+    g_free(result->text);
+    g_free(result->account);
+    g_free(result->address);
+    g_free(result->happened);
+    g_free(result->meaning);
+    g_free(result->remedy);
+    *result = (AttemptResult){0}; /* of what holds for the account, too: nothing */
 }
 
 static gint64 wall_now(void)

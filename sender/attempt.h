@@ -42,6 +42,7 @@ typedef struct {
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
+/* Frees its texts; what it says is nothing then. */
 void attempt_result_clear(AttemptResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
 

@@ -128,11 +128,11 @@ def test_a_runner_that_is_told_to_end_finishes_what_is_under_way(ready):
 
 def test_a_refusal_that_nobody_waits_for_any_more_is_a_bounce(ready):
     ready.start_runner()
-    ready.google.smtp("RCPT", "hold", match="b@", times=1)
+    ready.google.smtp("RCPT", "reply_slowly", match="b@", reply="550 5.1.1 No such user", delay_ms=150)
     kept(ready.mail("--timeout", "1", B), "--timeout")
-    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
-    ready.google.smtp("BODY", "reply", match="Subject: hello", reply="550 5.1.1 No such user")
-    ready.google.clear()
+    wait_until(ready.google.mails, "the bounce arrives")
+    bounce, = ready.google.mails()
+    assert bounce["recipients"] == [ME] and b"5.1.1" in bounce["bytes"]
     emptied(ready)
 
 
