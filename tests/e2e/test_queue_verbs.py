@@ -133,6 +133,9 @@ def test_ids_may_be_short_but_not_ambiguous_or_unknown(queue):
     queue.ok("hold", "abc")
     assert queue.envelope(SECOND)["hold"] == "person"
     assert queue.run("hold", "1c5").returncode == 64
+    queue.add(REPORT, kind="bounce", original=FIRST, **{"from": ""})
+    assert queue.ok("show", "k7x").split()[1] == FIRST, "the message, not the report about it"
+    assert queue.ok("show", "k7x2mq-b").split()[1] == REPORT
     done = queue.run("hold", "zzz", FIRST)
     assert done.returncode == 66 and b"no message" in done.stderr and b"What to do:" in done.stderr
     assert "hold" not in queue.envelope(FIRST), "a wrong id changes nothing at all"
