@@ -233,7 +233,9 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      .n_recipients = attempt->n,
                      .dsn = dsn_of(envelope),
                      .about_to_commit = about_to_commit,
-                     .commit_data = attempt};
+                     .commit_data = attempt,
+                     .progress = attempt->terms->progress,
+                     .progress_data = attempt->terms->progress_data};
     courier_give_up_at(*attempt->courier, attempt->terms->give_up_at);
     gboolean ok = courier_deliver(*attempt->courier, &mail, &attempt->refusal, error);
     const SmtpServer *server = courier_server(*attempt->courier);

@@ -17,6 +17,8 @@ typedef struct {
     Deadline give_up_at; /* 0: never */
     TransportTrace trace;
     gpointer trace_data;
+    void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer progress_data;
 } AttemptTerms;
 
 typedef enum {

@@ -39,7 +39,9 @@ static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipient
                      .n_recipients = n,
                      .message = request->message,
                      .about_to_commit = request->about_to_commit,
-                     .commit_data = request->commit_data};
+                     .commit_data = request->commit_data,
+                     .progress = request->progress,
+                     .progress_data = request->progress_data};
     return courier_deliver(courier, &mail, refusal, error);
 }
 
