@@ -200,7 +200,7 @@ static gboolean log_in(Courier *courier, GError **error)
 
 static gboolean ensure_session(Courier *courier, GError **error)
 {
-    if (courier_is_connected(courier))
+    if (courier->session && smtp_is_kept_open(courier->session))
         return TRUE;
     if (log_in(courier, error))
         return TRUE;

@@ -63,6 +63,11 @@ gboolean smtp_is_open(const SmtpSession *session)
     return session->state != SMTP_ENDED;
 }
 
+gboolean smtp_is_kept_open(const SmtpSession *session)
+{
+    return smtp_is_open(session) && transport_is_quiet(session->transport);
+}
+
 /* ---- asking ---- */
 
 Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error)

@@ -160,3 +160,8 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error);
 #define SMTP_FLIGHT_MAX_LEN ((guint64)64 * 1024)
 
 gboolean smtp_is_open(const SmtpSession *session);
+
+/* The same for a session that was kept: whether the server has neither closed nor said anything
+ * unasked, which would be its farewell. Known without a round trip; so no message is sent, and
+ * maybe lost or doubled, into a connection that is dead. */
+gboolean smtp_is_kept_open(const SmtpSession *session);

@@ -228,6 +228,13 @@ static gboolean has_early_bytes(const Transport *transport)
            recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+gboolean transport_is_quiet(const Transport *transport)
+{
+    char byte;
+    return !transport->in_ended && transport->in_start >= transport->in->len &&
+           recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 gboolean transport_start_tls(Transport *transport, Deadline deadline, GError **error)
 {
     /* After STARTTLS a server waits for our ClientHello: whatever is there already came in plain

@@ -203,7 +203,7 @@ def test_the_caller_waits_no_longer_than_it_wants_and_the_mail_goes_out(ready):
 
 
 def test_a_timeout_of_now_is_a_reason_to_try_again(ready):
-    ready.google.smtp("MAIL", "hang")
+    ready.google.smtp("AUTH", "hang")
     ready.send("--timeout", "1", A, deliver="now").failed(75, "--timeout")
     assert ready.envelopes() == []
 

@@ -72,6 +72,15 @@ def test_a_session_that_the_server_ended_meanwhile_is_replaced_and_nobody_is_tol
     assert ready.google.count("smtp.auth_ok") == 2 and len(ready.google.mails()) == 2
 
 
+def test_a_session_that_the_server_closed_without_a_word_costs_no_second_copy(ready):
+    ready.start_runner()
+    ready.google.smtp("BODY", "close_after_reply", reply="250 2.0.0 OK", times=1)
+    assert ready.mail(A).err == ""
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the server has closed")
+    assert ready.mail(B).err == ""
+    assert [m["recipients"] for m in ready.google.mails()] == [[A], [B]]
+
+
 def test_a_broker_that_was_restarted_meanwhile_is_found_again(ready):
     ready.start_runner()
     assert ready.mail(A).err == ""
