@@ -218,12 +218,12 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 install: all
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
-	install -m 644 shared/org.postkey.Broker.varlink $(DATADIR)
+	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
 
 uninstall:
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rmdir $(DATADIR) 2>/dev/null || true
 
