@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 static const QueueVerb *const verbs[] = {
-    &verb_list, &verb_show, &verb_retry, &verb_hold, &verb_release, &verb_remove, &verb_watch, &verb_run, NULL,
+    &verb_list,   &verb_show,  &verb_retry, &verb_hold, &verb_release,
+    &verb_remove, &verb_watch, &verb_run,   NULL,
 };
 
 static const QueueVerb *find(const char *name)
