@@ -127,6 +127,23 @@ static gint64 token_left_s(const Account *account)
     return account->token ? (account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC : 0;
 }
 
+/* When the token ends by the wall clock as it stands now, which may have been set since the token
+ * came; never otherwise than before for a rounding. */
+static gint64 token_expires_at(const Account *account)
+{
+    gint64 at = (g_get_real_time() + account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC;
+    return ABS(at - account->token_expires_at) <= 1 ? account->token_expires_at : at;
+}
+
+static void follow_wall_clock(Account *account)
+{
+    gint64 at = token_expires_at(account);
+    if (at == account->token_expires_at)
+        return;
+    account->token_expires_at = at;
+    g_clear_pointer(&account->answer, secret_free); /* it tells the old one */
+}
+
 static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
 {
     if (min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT)
@@ -148,6 +165,7 @@ gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToke
     if (left_s <= 0 || left_s < wanted_validity_s(account, min_validity_s))
         return FALSE;
     account->used = TRUE;
+    follow_wall_clock(account);
     fill_token(account, token);
     return TRUE;
 }
@@ -588,7 +606,7 @@ AccountInfo account_info(const Account *account)
         .reason = account->reason,
         .hint = account->hint,
         .scopes = record && record->scopes ? (const char *const *)record->scopes : no_scopes,
-        .token_expires_at = token_left_s(account) > 0 ? account->token_expires_at : -1,
+        .token_expires_at = token_left_s(account) > 0 ? token_expires_at(account) : -1,
         .authorization_expires_at = record ? record->authorization_expires_at : -1,
         .authorized_at = record ? record->authorized_at : -1,
         .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,
