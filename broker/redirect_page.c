@@ -26,7 +26,7 @@ static const char style[] =
     "section{margin-top:1.5rem;padding:.9rem 1.1rem 1rem;text-align:left;background:var(--paper);"
     "border-radius:.6rem}"
     "h2{margin:0 0 .15rem;font-size:.875rem;font-weight:650}"
-    "section p{color:var(--ink)}"
+    "section p{color:var(--ink)}code{font:inherit;white-space:nowrap}"
     "footer{margin-top:2rem;padding-top:1.1rem;border-top:1px solid var(--line);"
     "font-size:.875rem;color:var(--soft)}";
 
@@ -89,13 +89,21 @@ static char *sentence(const char *text)
     return g_string_free(out, FALSE);
 }
 
+/* A line that ends in the middle of --login would show another option. */
+static char *keep_options_whole(const char *escaped)
+{
+    g_autoptr(GRegex) option = g_regex_new("(^| )(--[a-z-]{1,24})", 0, 0, NULL);
+    return g_regex_replace(option, escaped, -1, 0, "\\1<code>\\2</code>", 0, NULL);
+}
+
 static void append_paragraph(GString *html, const char *text)
 {
     if (!text || !*text)
         return;
     g_autofree char *whole = sentence(text);
     g_autofree char *escaped = g_markup_escape_text(whole, -1);
-    g_string_append_printf(html, "<p>%s</p>", escaped);
+    g_autofree char *unbroken = keep_options_whole(escaped);
+    g_string_append_printf(html, "<p>%s</p>", unbroken);
 }
 
 GString *redirect_page_outcome(const RedirectOutcome *outcome)

@@ -6,7 +6,7 @@ import pytest
 from processes import adopt_orphans
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver")
 PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "tests/small-google", "tests/clock-shim.so")
 
 

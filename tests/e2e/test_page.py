@@ -11,6 +11,7 @@ from small_google import GMAIL, ME
 from world import BUILD, World
 
 OTHER = "other@gmail.test"
+pytestmark = pytest.mark.xdist_group("browser")
 NARROW, WIDE = (360, 740), (1280, 800)
 
 
