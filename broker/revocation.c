@@ -33,6 +33,7 @@ static void finish(Revocation *revocation, const GError *error)
         account_release(account);
     if (revocation->done)
         revocation->done(error, revocation->data);
+    exchanges_end(revocation->context->exchanges);
     provider_free(revocation->provider);
     g_free(revocation->account_name);
     g_free(revocation);
@@ -176,6 +177,7 @@ Revocation *revocation_start(Context *context, Accounts *accounts, Account *acco
                                .at_provider = at_provider,
                                .done = done,
                                .data = data};
+    exchanges_begin(context->exchanges);
     if (at_provider)
         account_hold(account, account_held, revocation);
     else

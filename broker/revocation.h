@@ -12,8 +12,9 @@ typedef void (*RevocationDone)(const GError *error, gpointer data);
 
 /* A refresh in flight is waited for, and none is started meanwhile: with a provider that rotates,
  * the token that it brings would live on. at_provider FALSE: deletes it here alone, at once. done
- * runs once, later, never from inside this call. Cannot be stopped: who hangs up is not told (done
- * == NULL through revocation_detach()). */
+ * runs once, later, never from inside this call. Cannot be stopped, and the end of the
+ * broker waits for it (exchanges.h): who hangs up is not told (done == NULL through
+ * revocation_detach()). */
 Revocation *revocation_start(Context *context, Accounts *accounts, Account *account,
                              gboolean at_provider, RevocationDone done, gpointer data);
 

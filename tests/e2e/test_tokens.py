@@ -315,7 +315,7 @@ def test_who_waits_during_a_revocation_that_fails_gets_a_token(ready):
     world = ready
     world.google.fail("revocation", "status", status=503, delay_ms=3600 * 1000)
     revoking = world.start_postkey("revoke", "--yes", ME)
-    world.google.wait("http.revocation", 1)
+    world.google.wait("http.failed", 1)
     refreshing = begin(world, "Refresh")
     assert world.refreshes() == 0
     world.google.clear()
@@ -416,3 +416,22 @@ def test_a_broker_that_is_told_to_end_waits_for_the_rotated_token_on_its_way(wor
     assert reap(pid) == 0
     waiting.wait()
     assert world.token(), "the new broker finds the new refresh token"
+
+
+def test_a_broker_that_is_told_to_end_at_any_moment_of_its_refreshes_ends_cleanly(world):
+    """Nothing is left behind either: a sanitizer build looks."""
+    names = [f"a{n}" for n in range(4)]
+    for name in names:
+        world.authorize("--account", name)
+    world.stop_broker()
+    world.start_broker()
+    for moment in range(12):
+        callers = [world.varlink() for _ in names]
+        callers[0].ask("GetAccounts")  # it is up, with its signals
+        for caller, name in zip(callers, names):
+            caller.send("GetToken", account=name)
+        time.sleep(0.002 * moment)  # what varies; nothing is waited for
+        world.stop_broker()
+        world.start_broker()
+        world.accounts()
+    assert all(world.token(name) for name in names)
