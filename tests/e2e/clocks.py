@@ -23,7 +23,7 @@ class Clocks:
             self.shared = mmap.mmap(f.fileno(), 16)
         # A sanitizer wants to be the first that is loaded; it need not be for what the shim does.
         self.env = {"LD_PRELOAD": program("tests/clock-shim.so"), "POSTKEY_CLOCKS": path,
-                    "ASAN_OPTIONS": world.env["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+                    "ASAN_OPTIONS": world.env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
     def start_broker(self, *options):
         """In the place of the one that runs."""

@@ -344,7 +344,8 @@ class World:
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
         self._reap_orphans()
-        assert code == 0, f"the broker ended with {code} when it was told to\n{self.broker_log()}{self.sanitizer_reports()}"
+        told = f"{self.broker_log()}{self.sanitizer_reports()}"
+        assert code == 0, f"the broker ended with {code} when it was told to\n{told}"
 
     @staticmethod
     def _reap_orphans():
