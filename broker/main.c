@@ -11,6 +11,7 @@
 #include "notify_helper.h"
 #include "paths.h"
 #include "rotation.h"
+#include "sandbox.h"
 #include "service.h"
 #include "store_choice.h"
 #include "timer.h"
@@ -260,6 +261,7 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
     broker->notify = notify_new(context, helper_fd);
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
+    context->abandoned = account_refresh_abandoned_new();
     broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
     broker->rotation = rotation_new(context);
     return TRUE;
@@ -284,6 +286,49 @@ static gboolean broker_listen(Broker *broker, const Options *options, GError **e
     log_notice("postkey-broker %s serves %s; accounts: %u", POSTKEY_VERSION,
                path ? path : "the socket of systemd", broker->context.state->accounts->len);
     return TRUE;
+}
+
+/* "A, B and C". Returns owned. */
+static char *list_places(const SandboxPlace *places, gsize n)
+{
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < n; i++)
+        g_string_append_printf(text, "%s%s",
+                               i == 0      ? ""
+                               : i + 1 < n ? ", "
+                                           : " and ",
+                               places[i].path);
+    return g_string_free(text, FALSE);
+}
+
+/* From here on a fault in what reads the peers' and the providers' bytes can neither change the
+ * person's files nor start a program. Before this nothing of theirs was read, and no thread is
+ * running: it would stay outside. */
+static void shut_in(const Broker *broker)
+{
+    const Context *context = &broker->context;
+    const char *key_file = context->config->key_file, *socket = broker->listener.path;
+    g_autoptr(GError) error = NULL;
+    gboolean confined;
+    gsize n = 0;
+    SandboxPlace places[3];
+    places[n++] = (SandboxPlace){.path = g_path_get_dirname(context->state->path),
+                                 .rights = SANDBOX_WRITE | SANDBOX_FOLDERS};
+    if (key_file)
+        places[n++] = (SandboxPlace){.path = g_path_get_dirname(key_file), .rights = SANDBOX_WRITE};
+    gsize n_shown = n; /* that the socket goes in the end is no news to anybody */
+    if (socket)
+        places[n++] = (SandboxPlace){.path = g_path_get_dirname(socket), .rights = SANDBOX_REMOVE};
+    gboolean ok = sandbox_confine(places, n, &confined, &error);
+    g_autofree char *shown = list_places(places, n_shown);
+    if (!ok)
+        log_warning("the broker is not confined: %s", error->message);
+    else if (confined)
+        log_info("confined by Landlock: it writes only below %s, and runs no program", shown);
+    else
+        log_info("this kernel has no Landlock: what the broker may write is not confined");
+    for (gsize i = 0; i < n; i++)
+        g_free(places[i].path);
 }
 
 static void broker_run(Broker *broker, int ready_fd)
@@ -311,6 +356,7 @@ static void broker_free(Broker *broker)
     http_client_free(context->http);
     unsaved_free(context->unsaved);
     store_switch_free(context->stores);
+    g_clear_pointer(&context->abandoned, g_hash_table_unref);
     events_free(context->events);
     exchanges_free(context->exchanges);
     ledger_free(context->ledger);
@@ -336,6 +382,7 @@ static int serve(const Options *options)
     gboolean ok = helper_fd >= 0 && broker_load(&broker, options, helper_fd, &error) &&
                   broker_listen(&broker, options, &error);
     if (ok) {
+        shut_in(&broker);
         broker_run(&broker, options->ready_fd);
     } else {
         g_autofree char *text = error_explain("postkey-broker", error);

@@ -168,7 +168,8 @@ static gboolean scan(Attempt *attempt, GError **error)
     if (fd < 0)
         error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "cannot open the message again: %s",
                   g_strerror(errno));
-    if (!attempt->message || !message_check_sendable(attempt->message, TRUE, error))
+    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
+    if (!attempt->message || !message_prepare(attempt->message, &everything, error))
         return FALSE;
     message_stamp(attempt->message, envelope->stamp_date, envelope->stamp_message_id);
     return TRUE;

@@ -28,7 +28,8 @@ static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipient
                         const Diagnosis **refusal, GError **error)
 {
     AccountRequest account = account_request(request);
-    if (!message_check_sendable(request->message, TRUE, error))
+    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
+    if (!message_prepare(request->message, &everything, error))
         return FALSE;
     g_autoptr(Courier) courier = courier_open(&account, error);
     if (!courier)

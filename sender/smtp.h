@@ -90,9 +90,7 @@ typedef struct {
     const char *sender; /* reverse-path; "" for none */
     SmtpRecipient *recipients;
     guint n_recipients;
-    const Message *message;
-    gboolean needs_utf8; /* the header says what only SMTPUTF8 (RFC 6531) may carry; addresses
-                            beyond ASCII are seen by the session itself */
+    Message *message; /* prepared for what the server takes */
     SmtpDsn dsn;
     /* Called once, before the first byte of a flight leaves that holds the end of the message: from
      * there on the server may have taken it, whatever we learn. FALSE with *error: nothing that the

@@ -1,13 +1,10 @@
 #include "smtp_sending.h"
 
+#include "address.h"
+
 #include <string.h>
 
 /* ---- texts ---- */
-
-static gboolean is_ascii(const char *text)
-{
-    return !text || g_str_is_ascii(text);
-}
 
 /* RFC 3461 section 4: printable ASCII but "+" and "=" stands for itself. */
 static void append_xtext(GString *line, const char *text)
@@ -47,7 +44,7 @@ static void append_original(GString *line, const SmtpRecipient *recipient)
 {
     const char *original = recipient->original ? recipient->original : recipient->address;
     const char *address = recipient->original ? strchr(original, ';') : NULL;
-    if (!is_ascii(original))
+    if (!g_str_is_ascii(original))
         return; /* would need the utf-8 type of RFC 6533, and says nothing that RCPT does not */
     g_string_append_printf(line, " ORCPT=%.*s;", address ? (int)(address - original) : 6,
                            address ? original : "rfc822");
@@ -72,10 +69,10 @@ static char *rcpt_line(const SmtpSending *sending, const SmtpRecipient *recipien
 void smtp_refuse_foreign_addresses(SmtpSending *sending)
 {
     const SmtpMail *mail = sending->mail;
-    gboolean foreign = mail->needs_utf8 || !is_ascii(mail->sender);
+    gboolean foreign = message_needs_smtp_utf8(mail->message) || address_needs_utf8(mail->sender);
     for (guint i = 0; i < mail->n_recipients; i++) {
         SmtpRecipient *recipient = &mail->recipients[i];
-        if (is_ascii(recipient->address))
+        if (!address_needs_utf8(recipient->address))
             continue;
         foreign = TRUE;
         if (!sending->session->offer.utf8)

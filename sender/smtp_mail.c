@@ -1,5 +1,7 @@
 #include "smtp_sending.h"
 
+#include "address.h"
+
 /* How a message goes out. RFC 3030 section 2 reads as if BDAT had to wait for the replies to MAIL
  * and RCPT, RFC 2920 lets it go with them. A server that does not bear it says so, or closes; the
  * next way is for it, and is remembered. */
@@ -29,21 +31,23 @@ static gboolean refuse_utf8(const SmtpSending *sending, GError **error)
     error_set(error, POSTKEY_ERROR_REFUSED,
               "this server does not take addresses beyond ASCII (SMTPUTF8); nothing was sent to "
               "anybody",
-              "use addresses in ASCII in sender and header",
-              "the message needs SMTPUTF8, and %s does not offer it",
+              "use a sender in ASCII",
+              "the sender's address needs SMTPUTF8, and %s does not offer it",
               sending->session->server->host);
     return FALSE;
 }
 
-static gboolean check(const SmtpSending *sending, GError **error)
+static gboolean prepare(SmtpSending *sending, GError **error)
 {
     const SmtpOffer *offer = &sending->session->offer;
     const SmtpMail *mail = sending->mail;
+    const MessageOffer takes = {.eight_bit_mime = offer->eight_bit_mime, .smtp_utf8 = offer->utf8};
+    if (!message_prepare(mail->message, &takes, error))
+        return FALSE;
+    sending->size = message_size(mail->message);
     if (offer->size_max > 0 && sending->size > offer->size_max)
         return refuse_size(sending, error);
-    if ((mail->needs_utf8 || !g_str_is_ascii(mail->sender)) && !offer->utf8)
-        return refuse_utf8(sending, error);
-    return message_check_sendable(mail->message, offer->eight_bit_mime, error);
+    return offer->utf8 || !address_needs_utf8(mail->sender) || refuse_utf8(sending, error);
 }
 
 /* ---- the ways ---- */
@@ -122,13 +126,13 @@ static gboolean are_all_sent(const SmtpMail *mail)
 
 gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error)
 {
-    SmtpSending sending = {.session = session, .mail = mail, .size = message_size(mail->message)};
+    SmtpSending sending = {.session = session, .mail = mail};
     GError *failed = NULL;
     if (session->state != SMTP_LOGGED_IN)
         g_error("a message where none may be");
     for (guint i = 0; i < mail->n_recipients; i++)
         smtp_recipient_clear(&mail->recipients[i]);
-    if (!check(&sending, &failed)) {
+    if (!prepare(&sending, &failed)) {
         smtp_decide_rest(&sending, SMTP_REFUSED, failed->message, NULL);
         g_propagate_error(error, failed);
         return FALSE;

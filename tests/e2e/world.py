@@ -118,12 +118,17 @@ class World:
         for name in folders.values():
             os.makedirs(self.path(name), 0o700, exist_ok=True)
         env = {name: self.path(folder).rstrip("/") for name, folder in folders.items()}
-        # A sanitizer's report goes to a file that is looked for in the end, whoever meets it.
-        report = self.path("sanitizer")
-        env |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "ASAN_OPTIONS": f"log_path={report}",
-                "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1", "LSAN_OPTIONS": f"log_path={report}",
+        env |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8",
                 "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.path('bus')}"}
-        return env
+        return env | (self.reporting_to("state", "postkey") if "sanitize" in BUILD else {})
+
+    def reporting_to(self, *names):
+        """A sanitizer's report goes to a file that is looked for in the end, whoever meets it: in the folder of the
+        broker's state, as the broker can write nowhere else."""
+        os.makedirs(self.path(*names), 0o700, exist_ok=True)
+        report = self.path(*names, "sanitizer")
+        return {"ASAN_OPTIONS": f"log_path={report}", "LSAN_OPTIONS": f"log_path={report}",
+                "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1"}
 
     # ---- the parts: bus, keyring, configuration ----
 
@@ -325,11 +330,12 @@ class World:
     def broker_pid(self):
         return peer_pid(self.socket)
 
-    def start_broker(self, *options, env={}):
-        """By hand, with its log in broker.log of the world; listens when this returns."""
+    def start_broker(self, *options, env={}, wrapper=()):
+        """By hand, with its log in broker.log of the world; listens when this returns. A wrapper is a command
+        that becomes the one behind it."""
         os.makedirs(os.path.dirname(self.socket), 0o700, exist_ok=True)
         with open(self.path("broker.log"), "ab") as log:
-            process = subprocess.Popen([program("postkey-broker"), *options], env=self.env | env,
+            process = subprocess.Popen([*wrapper, program("postkey-broker"), *options], env=self.env | env,
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         process.returncode = 0  # it is waited for by its pid
         wait_until(lambda: self.broker_pid() == process.pid, "the broker listens")
@@ -369,8 +375,9 @@ class World:
                 "sanitizer": self.sanitizer_reports(), **others}
 
     def sanitizer_reports(self):
-        names = [name for name in os.listdir(self.folder) if name.startswith("sanitizer.")]
-        return "".join(open(self.path(name), errors="replace").read() for name in names)
+        paths = [os.path.join(folder, name) for folder, _, files in os.walk(self.folder) for name in files
+                 if name.startswith("sanitizer.")]
+        return "".join(open(path, errors="replace").read() for path in paths)
 
     def close(self):
         try:
@@ -395,7 +402,8 @@ class World:
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
         self._reap_orphans()
-        assert code == 0, f"the broker ended with {code} when it was told to\n{self.broker_log()}"
+        told = f"{self.broker_log()}{self.sanitizer_reports()}"
+        assert code == 0, f"the broker ended with {code} when it was told to\n{told}"
 
     @staticmethod
     def _reap_orphans():
