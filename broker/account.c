@@ -37,6 +37,7 @@ struct Account {
     char *reason, *hint;
 
     Secret *token;
+    Secret *answer;       /* which tells the token; NULL: nobody asked yet */
     gint64 token_ends_us; /* CLOCK_BOOTTIME */
     gint64 token_life_s;
     gint64 token_expires_at; /* wall clock */
@@ -135,8 +136,10 @@ static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
 
 static void fill_token(const Account *account, AccountToken *token)
 {
-    *token = (AccountToken){
-        .user = user_of(account), .token = account->token, .expires_at = account->token_expires_at};
+    *token = (AccountToken){.user = user_of(account),
+                            .token = account->token,
+                            .expires_at = account->token_expires_at,
+                            .answer = account->answer};
 }
 
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token)
@@ -149,9 +152,21 @@ gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToke
     return TRUE;
 }
 
-void account_drop_token(Account *account)
+void account_keep_answer(Account *account, Secret *answer)
+{
+    secret_free(account->answer);
+    account->answer = answer;
+}
+
+static void forget_token(Account *account)
 {
     g_clear_pointer(&account->token, secret_free);
+    g_clear_pointer(&account->answer, secret_free);
+}
+
+void account_drop_token(Account *account)
+{
+    forget_token(account);
     account->token_expires_at = -1;
     if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
         set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
@@ -163,7 +178,9 @@ void account_retry_now(Account *account)
 {
     account->failures = 0;
     account->retry_at_us = account->asked_to_wait_until_us;
-    plan_keep_alive(account, FALSE); /* the configuration may have changed it */
+    /* The configuration may have changed both. */
+    g_clear_pointer(&account->answer, secret_free);
+    plan_keep_alive(account, FALSE);
 }
 
 void account_reject_token(Account *account, const Secret *token, const char *detail)
@@ -308,7 +325,7 @@ static void publish(Account *account, const OauthTokenReply *reply)
     gint64 now_us = timer_now_us();
     gint64 life_s = reply->expires_in >= 0 ? MIN(reply->expires_in, LIFE_MAX_S) : LIFE_DEFAULT_S;
     gint64 percent = EARLY_PERCENT - g_random_int_range(0, EARLY_JITTER_PERCENT + 1);
-    secret_free(account->token);
+    forget_token(account);
     account->token = secret_dup(reply->access_token);
     account->token_life_s = life_s;
     account->token_ends_us = now_us + life_s * G_USEC_PER_SEC;
@@ -534,7 +551,7 @@ void account_free(Account *account)
     g_autoptr(GError) gone = NULL;
     error_set(&gone, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "it was removed while this call waited", NULL,
               "there is no account %s", account->name);
-    g_clear_pointer(&account->token, secret_free);
+    forget_token(account);
     while (account->waiters.head)
         answer(account->waiters.head->data, NULL, gone);
     account_refresh_abandon(account->refresh);

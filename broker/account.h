@@ -41,8 +41,9 @@ typedef struct {
 
 typedef struct {
     const char *user;
-    const Secret *token; /* borrowed for the callback */
-    gint64 expires_at;   /* wall clock, seconds */
+    const Secret *token;  /* borrowed for the callback */
+    gint64 expires_at;    /* wall clock, seconds */
+    const Secret *answer; /* that account_keep_answer() kept; NULL: none */
 } AccountToken;
 
 /* Who an account is; all borrowed and copied. login is NULL when address itself signs in. */
@@ -72,6 +73,11 @@ gboolean account_has_identity(const Account *account, const AccountIdentity *ide
  * life means four fifths of that life: who asks for too much gets a fresh token, and the provider
  * no storm. */
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token);
+
+/* Keeps what GetToken answers (taken) with the token in the cache, which it tells: making it anew
+ * is most of what a call costs. It is gone with the token, and with account_retry_now(), as it also
+ * tells what the configuration says. There must be a token. */
+void account_keep_answer(Account *account, Secret *answer);
 
 /* Exactly one of token and error is there: POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION,
  * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. */

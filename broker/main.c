@@ -11,6 +11,7 @@
 #include "notify_helper.h"
 #include "paths.h"
 #include "rotation.h"
+#include "sandbox.h"
 #include "service.h"
 #include "store_choice.h"
 #include "timer.h"
@@ -286,6 +287,49 @@ static gboolean broker_listen(Broker *broker, const Options *options, GError **e
     return TRUE;
 }
 
+/* "A, B and C". Returns owned. */
+static char *list_places(const SandboxPlace *places, gsize n)
+{
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < n; i++)
+        g_string_append_printf(text, "%s%s",
+                               i == 0      ? ""
+                               : i + 1 < n ? ", "
+                                           : " and ",
+                               places[i].path);
+    return g_string_free(text, FALSE);
+}
+
+/* From here on a fault in what reads the peers' and the providers' bytes can neither change the
+ * person's files nor start a program. Before this nothing of theirs was read, and no thread is
+ * running: it would stay outside. */
+static void shut_in(const Broker *broker)
+{
+    const Context *context = &broker->context;
+    const char *key_file = context->config->key_file, *socket = broker->listener.path;
+    g_autoptr(GError) error = NULL;
+    gboolean confined;
+    gsize n = 0;
+    SandboxPlace places[3];
+    places[n++] = (SandboxPlace){.path = g_path_get_dirname(context->state->path),
+                                 .rights = SANDBOX_WRITE | SANDBOX_FOLDERS};
+    if (key_file)
+        places[n++] = (SandboxPlace){.path = g_path_get_dirname(key_file), .rights = SANDBOX_WRITE};
+    gsize n_shown = n; /* that the socket goes in the end is no news to anybody */
+    if (socket)
+        places[n++] = (SandboxPlace){.path = g_path_get_dirname(socket), .rights = SANDBOX_REMOVE};
+    gboolean ok = sandbox_confine(places, n, &confined, &error);
+    g_autofree char *shown = list_places(places, n_shown);
+    if (!ok)
+        log_warning("the broker is not confined: %s", error->message);
+    else if (confined)
+        log_info("confined by Landlock: it writes only below %s, and runs no program", shown);
+    else
+        log_info("this kernel has no Landlock: what the broker may write is not confined");
+    for (gsize i = 0; i < n; i++)
+        g_free(places[i].path);
+}
+
 static void broker_run(Broker *broker, int ready_fd)
 {
     broker->loop = g_main_loop_new(NULL, FALSE);
@@ -336,6 +380,7 @@ static int serve(const Options *options)
     gboolean ok = helper_fd >= 0 && broker_load(&broker, options, helper_fd, &error) &&
                   broker_listen(&broker, options, &error);
     if (ok) {
+        shut_in(&broker);
         broker_run(&broker, options->ready_fd);
     } else {
         g_autofree char *text = error_explain("postkey-broker", error);

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "fileio.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +121,8 @@ gboolean sealed_key_file_read(const SealedKeyFile *file, SealedKeys *keys, GErro
 
 static gboolean write_new_key(const char *path, GError **error)
 {
+    if (!sandbox_check(path, error))
+        return FALSE;
     g_autoptr(SealedKey) key = sealed_key_new();
     char text[SEALED_KEY_TEXT_LEN + 1];
     g_strlcpy(text, secret_reveal(key->digits), sizeof text);

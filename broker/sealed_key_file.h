@@ -32,7 +32,8 @@ gboolean sealed_key_file_exists(const SealedKeyFile *file);
  * open to others or is no key. */
 gboolean sealed_key_file_read(const SealedKeyFile *file, SealedKeys *keys, GError **error);
 
-/* Makes the first key. POSTKEY_ERROR_REFUSED when there is one; POSTKEY_ERROR_IO. */
+/* Makes the first key. POSTKEY_ERROR_REFUSED when there is one; POSTKEY_ERROR_CONFIGURATION in a
+ * folder that the sandbox does not know (sandbox.h); POSTKEY_ERROR_IO. */
 gboolean sealed_key_file_create(const SealedKeyFile *file, GError **error);
 
 /* Makes the key that follows, on the disk when this returns; one that is there already stays. For

@@ -2,7 +2,6 @@
 
 #include "errors.h"
 #include "log.h"
-#include "paths.h"
 #include "store_sealed_file.h"
 #include "store_secret_service.h"
 
@@ -47,9 +46,9 @@ static void remember(Context *context, StoreKind kind)
     context->state->store = g_strdup(store_kind_name(kind));
 }
 
-static char *key_file_of(const Config *config)
+static char *key_file_of(const Config *config, const State *state)
 {
-    g_autofree char *state_dir = paths_state_dir();
+    g_autofree char *state_dir = g_path_get_dirname(state->path);
     return config->key_file ? g_strdup(config->key_file)
                             : g_build_filename(state_dir, KEY_FILE, NULL);
 }
@@ -76,7 +75,7 @@ gboolean store_choice_open(Context *context, const char *state_dir, GError **err
     if (!find_current(context, &current, error))
         return FALSE;
     g_autofree char *folder = g_build_filename(state_dir, SEALED_FOLDER, NULL);
-    g_autofree char *key_file = key_file_of(context->config);
+    g_autofree char *key_file = key_file_of(context->config, context->state);
     Store *const kinds[STORE_KINDS] = {
         [STORE_SECRET_SERVICE] = store_secret_service_new(),
         [STORE_SEALED_FILE] = store_sealed_file_new(folder, key_file),
@@ -125,7 +124,7 @@ gboolean store_choice_reload(Context *context, const Config *next, GError **erro
         remember(context, wished(next));
         log_notice("the store is %s now", next->store);
     }
-    g_autofree char *key_file = key_file_of(next);
+    g_autofree char *key_file = key_file_of(next, context->state);
     store_sealed_file_set_key_file(store_switch_of_kind(context->stores, STORE_SEALED_FILE),
                                    key_file);
     return TRUE;

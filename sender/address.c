@@ -7,9 +7,11 @@
 /* Comments may be nested; nobody writes this many, but a peer could, to exhaust a stack. */
 #define COMMENT_MAX_DEPTH 16
 
+/* RFC 6531 section 3.3 adds what is beyond ASCII; whether it is UTF-8 is checked for the whole
+ * address. */
 static gboolean is_atext(char c)
 {
-    return g_ascii_isalnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
+    return g_ascii_isalnum(c) || (guchar)c >= 0x80 || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
 /* ---- one mailbox ---- */
@@ -24,7 +26,7 @@ static gsize quoted_len(const char *text)
             return i + 1;
         if (text[i] == '\\')
             i++;
-        if (!g_ascii_isprint(text[i]))
+        if (!g_ascii_isprint(text[i]) && (guchar)text[i] < 0x80)
             return 0;
     }
     return 0;
@@ -80,12 +82,11 @@ static gboolean is_address_literal(const char *text)
 
 static const char *find_fault(const char *text)
 {
-    for (const char *p = text; *p; p++) {
-        if (g_ascii_iscntrl(*p))
+    if (!g_utf8_validate(text, -1, NULL))
+        return "it holds characters beyond ASCII that are not UTF-8";
+    for (const char *p = text; *p; p = g_utf8_next_char(p))
+        if (g_unichar_iscntrl(g_utf8_get_char(p)))
             return "it holds a line break or another control character";
-        if ((guchar)*p >= 0x80)
-            return "it holds characters beyond ASCII, which this version cannot send";
-    }
     gsize local_len = *text == '"' ? quoted_len(text) : dot_string_len(text);
     if (!*text)
         return "it is empty";
@@ -139,6 +140,23 @@ const char *address_domain(const char *address)
 {
     const char *at = strrchr(address, '@');
     return at ? at + 1 : address;
+}
+
+gboolean address_needs_utf8(const char *address)
+{
+    return !g_str_is_ascii(address);
+}
+
+char *address_to_ascii(const char *text)
+{
+    const char *domain = address_domain(text);
+    gsize len = strcspn(domain, "> \t");
+    g_autofree char *name = g_strndup(domain, len);
+    if (domain == text || g_str_is_ascii(name) || !g_utf8_validate(name, -1, NULL))
+        return g_strdup(text);
+    g_autofree char *ascii = g_hostname_to_ascii(name);
+    return ascii ? g_strdup_printf("%.*s%s%s", (int)(domain - text), text, ascii, domain + len)
+                 : g_strdup(text);
 }
 
 gboolean address_equal(const char *a, const char *b)
@@ -245,10 +263,11 @@ static gboolean add_address(const char *address, GPtrArray *addresses, GError **
 {
     if (*address == '\0')
         return TRUE;
-    if (!address_check(address, error))
+    g_autofree char *ascii = address_to_ascii(address);
+    if (!address_check(ascii, error))
         return FALSE;
     for (guint i = 0; i < addresses->len; i++)
-        if (address_equal(g_ptr_array_index(addresses, i), address))
+        if (address_equal(g_ptr_array_index(addresses, i), ascii))
             return TRUE;
     if (addresses->len == ADDRESS_LIST_MAX) {
         error_set(error, POSTKEY_ERROR_REFUSED, "so many cannot be meant for one mail",
@@ -256,7 +275,7 @@ static gboolean add_address(const char *address, GPtrArray *addresses, GError **
                   "the message has more than %u recipients", ADDRESS_LIST_MAX);
         return FALSE;
     }
-    g_ptr_array_add(addresses, g_strdup(address));
+    g_ptr_array_add(addresses, g_steal_pointer(&ascii));
     return TRUE;
 }
 

@@ -16,15 +16,17 @@
 #define ADDRESS_LOCAL_MAX_LEN 64
 #define ADDRESS_LABEL_MAX_LEN 63
 
-/* Whether text is a Mailbox of RFC 5321 section 4.1.2 in ASCII: a dot-string or a quoted string,
- * "@", and a domain or an address literal. POSTKEY_ERROR_REFUSED with what is wrong about it. */
+/* Whether text is a Mailbox of RFC 5321 section 4.1.2: a dot-string or a quoted string (in UTF-8,
+ * RFC 6531),
+ * "@", and an ASCII domain or an address literal. POSTKEY_ERROR_REFUSED with what is wrong about
+ * it. */
 gboolean address_check(const char *text, GError **error);
 
-/* Adds the addresses of an address list (RFC 5322 section 3.4, with the obsolete forms) to
- * addresses, as owned strings that passed address_check(): display names, comments, folds, groups
- * and source routes are left out. Duplicates are added once (see address_equal()); those already in
- * the array count. An empty list adds none. POSTKEY_ERROR_REFUSED: nothing after the bad address
- * was added. */
+/* Adds the addresses of an address list (RFC 5322 section 3.4, with the obsolete forms), each with
+ * its domain in ASCII, to addresses, as owned strings that passed address_check(): display names,
+ * comments, folds, groups and source routes are left out. Duplicates are added once (see
+ * address_equal()); those already in the array count. An empty list adds none.
+ * POSTKEY_ERROR_REFUSED: nothing after the bad address was added. */
 gboolean address_list_parse(const char *text, GPtrArray *addresses, GError **error);
 
 /* The same for an argument of the command line, which nobody folds: any control character in it is
@@ -34,6 +36,13 @@ gboolean address_argument_parse(const char *text, GPtrArray *addresses, GError *
 /* An argument that has to hold exactly one address: that one, owned. NULL with
  * POSTKEY_ERROR_REFUSED. */
 char *address_parse_one(const char *text, GError **error);
+
+/* Whether only a server with SMTPUTF8 can take it: its local part is not ASCII. */
+gboolean address_needs_utf8(const char *address);
+
+/* text, an address with or without "<" and ">", with its domain in ASCII (RFC 5891); unchanged
+ * where it is so already, or cannot be. Returns owned. */
+char *address_to_ascii(const char *text);
 
 /* Whether two addresses name the same mailbox for sure: the domain counts without case, the local
  * part with. */

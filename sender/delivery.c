@@ -21,8 +21,7 @@ typedef struct {
     Secret *token;               /* or, */
     Secret *password;            /* of an account with an app password */
     gboolean credential_pending; /* OpenSession has another reply for us */
-    SmtpServer server;           /* the one of session */
-    guint server_at;             /* its place in the route */
+    SmtpRoad road;
     SmtpSession *session;
     const Diagnosis *refusal; /* of the reply that ended the session */
 } Delivery;
@@ -139,54 +138,32 @@ static void tell(const Delivery *delivery, const char *method, cJSON *parameters
 
 /* ---- the connection ---- */
 
-static void select_server(Delivery *delivery, guint at)
+static void plan_road(Delivery *delivery)
 {
-    const RouteServer *chosen = &g_array_index(delivery->route->servers, RouteServer, at);
-    delivery->server_at = at;
-    delivery->server = (SmtpServer){.host = chosen->host,
-                                    .port = chosen->port,
-                                    .tls = chosen->tls,
-                                    .provider = delivery->route->provider,
-                                    .ca_pem = delivery->route->ca_pem,
-                                    .ehlo_name = delivery->route->ehlo_name,
-                                    .trace = delivery->request->trace,
-                                    .trace_data = delivery->request->trace_data};
+    const Route *route = delivery->route;
+    delivery->road = (SmtpRoad){.servers = (const SmtpServer *)(const void *)route->servers->data,
+                                .n_servers = route->servers->len,
+                                .provider = route->provider,
+                                .ca_pem = route->ca_pem,
+                                .ehlo_name = route->ehlo_name,
+                                .trace = delivery->request->trace,
+                                .trace_data = delivery->request->trace_data};
 }
 
-/* The errors of several servers as one: all messages, and the meaning of the gravest (a server that
- * cannot be trusted says more than one that cannot be reached). Takes the errors. */
-static void join_errors(GPtrArray *errors, GError **error)
+static gboolean connect_to_server(Delivery *delivery, GError **error)
 {
-    g_autoptr(GString) messages = g_string_new(NULL);
-    const GError *gravest = g_ptr_array_index(errors, 0);
-    for (guint i = 0; i < errors->len; i++) {
-        const GError *one = g_ptr_array_index(errors, i);
-        if (!strstr(messages->str, one->message)) /* two doors to one house often say the same */
-            g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
-        if (gravest->code == POSTKEY_ERROR_UNAVAILABLE && one->code != POSTKEY_ERROR_UNAVAILABLE)
-            gravest = one;
-    }
-    error_set(error, (PostkeyErrorCode)gravest->code, error_meaning(gravest), error_remedy(gravest),
-              "%s", messages->str);
+    delivery->session = smtp_open(&delivery->road, &delivery->refusal, error);
+    return delivery->session != NULL;
 }
 
-/* Connects to the first server, from start on, that can be spoken to. A server that answers and
- * refuses ends the search: the others are doors to the same house. */
-static gboolean connect_from(Delivery *delivery, guint start, GError **error)
+/* Once more, from the door on that led to a server. */
+static gboolean reconnect(Delivery *delivery, GError **error)
 {
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func((GDestroyNotify)g_error_free);
-    for (guint at = start; at < delivery->route->servers->len; at++) {
-        GError *failed = NULL;
-        select_server(delivery, at);
-        delivery->session = smtp_open(&delivery->server, &delivery->refusal, &failed);
-        if (delivery->session)
-            return TRUE;
-        g_ptr_array_add(errors, failed);
-        if (delivery->refusal)
-            break;
-    }
-    join_errors(errors, error);
-    return FALSE;
+    const SmtpServer *door = smtp_server(delivery->session);
+    delivery->road.n_servers -= (guint)(door - delivery->road.servers);
+    delivery->road.servers = door;
+    g_clear_pointer(&delivery->session, smtp_close);
+    return connect_to_server(delivery, error);
 }
 
 /* ---- the login ---- */
@@ -263,14 +240,14 @@ static gboolean try_again(Delivery *delivery, GError *failed, GError **error)
         return FALSE;
     }
     g_error_free(failed);
-    g_clear_pointer(&delivery->session, smtp_close);
-    return connect_from(delivery, delivery->server_at, error) && authenticate(delivery, error);
+    return reconnect(delivery, error) && authenticate(delivery, error);
 }
 
 static gboolean log_in(Delivery *delivery, GError **error)
 {
     g_autoptr(GError) failed = NULL;
-    if (!connect_from(delivery, 0, error) || !await_credential(delivery, error))
+    plan_road(delivery);
+    if (!connect_to_server(delivery, error) || !await_credential(delivery, error))
         return FALSE;
     if (authenticate(delivery, &failed))
         return TRUE;
@@ -353,8 +330,11 @@ static gboolean send_all(const Delivery *delivery, SmtpRecipient *recipients, gu
         }
         if (!begin_message(delivery, some, error))
             return FALSE;
-        (void)smtp_send(delivery->session, sender, recipients + at, some,
-                        delivery->request->message, &failed); /* the recipients tell */
+        SmtpMail mail = {.sender = sender,
+                         .recipients = recipients + at,
+                         .n_recipients = some,
+                         .message = delivery->request->message};
+        (void)smtp_send(delivery->session, &mail, &failed); /* the recipients tell */
         end_message(delivery, recipients + at, some);
         if (failed) {
             g_propagate_error(error, g_steal_pointer(&failed));
@@ -376,7 +356,8 @@ static void complete(const Delivery *delivery)
 
 static gboolean deliver(Delivery *delivery, SmtpRecipient *recipients, guint n, GError **error)
 {
-    if (!message_check_sendable(delivery->request->message, TRUE, error) ||
+    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
+    if (!message_prepare(delivery->request->message, &everything, error) ||
         !open_session(delivery, error))
         return FALSE;
     complete(delivery);

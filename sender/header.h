@@ -1,51 +1,65 @@
-/* The header section of a message, line by line: which field a line belongs to, and where the body
- * starts. Pure.
+/* The header section of a message: its fields, in order, in memory (bounded); and where the body
+ * starts.
  */
 #pragma once
 
 #include "lines.h"
+
+/* The longest header section. */
+#define HEADER_MAX_LEN ((gsize)1024 * 1024)
 
 /* The fields that a sender has to know. */
 typedef enum {
     HEADER_OTHER,
     HEADER_FROM,
     HEADER_SENDER,
+    HEADER_REPLY_TO,
     HEADER_TO,
     HEADER_CC,
     HEADER_BCC,
+    HEADER_RESENT_FROM,
     HEADER_RESENT_TO,
     HEADER_RESENT_CC,
     HEADER_RESENT_BCC,
     HEADER_DATE,
     HEADER_MESSAGE_ID,
-    HEADER_FIELDS, /* how many there are */
-} HeaderField;
+    HEADER_MIME_VERSION,
+    HEADER_CONTENT_TYPE,
+    HEADER_CONTENT_TRANSFER_ENCODING,
+    HEADER_KINDS, /* how many there are */
+} HeaderKind;
 
-/* What a line is. */
-typedef enum {
-    HEADER_LINE_FIELD,             /* starts a field */
-    HEADER_LINE_CONTINUATION,      /* goes on with it (folded) */
-    HEADER_LINE_SEPARATOR,         /* the blank line before the body */
-    HEADER_LINE_BODY,              /* of the body */
-    HEADER_LINE_MISSING_SEPARATOR, /* of the body, whose blank line is missing */
-} HeaderLine;
-
-/* Where a walk through a message is; start with {0}. */
+/* One field: "Name: value", folded lines joined by CRLF, without the last line's end. */
 typedef struct {
-    gboolean in_body;
-    gboolean in_field;
-    HeaderField field; /* of the line just read */
-    gsize value_at;    /* HEADER_LINE_FIELD: where the value starts in the line */
-    HeaderLine last;
-} HeaderWalk;
+    HeaderKind kind;
+    GString *raw;   /* may hold any byte */
+    gsize value_at; /* behind the colon */
+    guint64 line;   /* of the message, where it starts, from 1 */
+} HeaderEntry;
 
-/* Tells what the next line (or piece of one) is. A line that is no field ends the header section:
- * it is the first line of the body. */
-HeaderLine header_walk(HeaderWalk *walk, const Line *line);
+typedef struct {
+    GPtrArray *entries; /* of HeaderEntry *, owned */
+    gint64 body_at;     /* offset of the body in the file */
+    guint64 body_line;  /* its first line, from 1 */
+} Header;
+
+/* Reads the header section at the start of fd. An mbox "From " line before it is left out; it is
+ * one where a field follows: a text may begin with the same word. A line that is no field ends the
+ * section: it is the first line of the body. POSTKEY_ERROR_IO, POSTKEY_ERROR_REFUSED for one that
+ * is too long. Returns owned. */
+Header *header_read(int fd, GError **error);
+
+void header_free(Header *header);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Header, header_free)
+
+/* The first field of this kind; NULL where there is none. Borrowed. */
+const HeaderEntry *header_find(const Header *header, HeaderKind kind);
+
+/* The value of a field with its folds; it ends at a NUL. Borrowed. */
+const char *header_value(const HeaderEntry *entry);
+
+/* Whether a field holds addresses (RFC 5322 sections 3.6.2, 3.6.3, 3.6.6). */
+gboolean header_is_address_list(HeaderKind kind);
 
 /* Whether a field is not sent on: Bcc and Resent-Bcc. */
-gboolean header_is_dropped(HeaderField field);
-
-/* Whether bytes (len of them) are the "From " line of an mbox, or one that an mbox has escaped as
- * ">From ". */
-gboolean header_is_mbox_line(const char *bytes, gsize len);
+gboolean header_is_dropped(HeaderKind kind);

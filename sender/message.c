@@ -1,199 +1,63 @@
 #include "message.h"
 
 #include "address.h"
+#include "body.h"
 #include "errors.h"
-#include "header.h"
+#include "header_encode.h"
 #include "stamp.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* What SMTP cannot carry. */
-typedef enum { FAULT_NONE, FAULT_NUL, FAULT_BARE_CR, FAULT_LONG_LINE } Fault;
-
 struct Message {
     int fd;
-    gint64 start; /* behind an mbox "From " line */
-    guint64 len;  /* as it goes out, without what is added */
-    char *added;  /* the fields that were missing; NULL before message_complete() */
-    char *from;
-    gboolean has[HEADER_FIELDS];
-    GString *lists[HEADER_FIELDS]; /* the values of recipient fields, joined by commas */
-    gboolean eight_bit;
-    Fault fault;
-    guint64 fault_line;
+    Header *header;
+    BodyFacts facts;
+    char *from;                  /* the first address of From; NULL: none */
+    char *id;                    /* Message-ID; NULL: none yet */
+    char *stamp_date, *stamp_id; /* for what is missing; NULL: made anew */
+    char *new_from;              /* takes the place of From; NULL: From stays */
+    GString *added;              /* the fields that message_complete() made */
+
+    /* as it was prepared */
+    Encoding encoding;
+    GString *head; /* the header section with the blank line */
+    guint64 body_len;
+    gboolean needs_utf8;
 };
 
-/* What goes out for one line of the file. */
-typedef struct {
-    gboolean blank_before; /* the missing blank line */
-    gboolean kept;
-} Output;
+/* ---- reading ---- */
 
-static Output output_of(HeaderLine kind, HeaderField field)
+static void read_from(Message *message)
 {
-    gboolean is_header = kind == HEADER_LINE_FIELD || kind == HEADER_LINE_CONTINUATION;
-    return (Output){.blank_before = kind == HEADER_LINE_MISSING_SEPARATOR,
-                    .kept = !is_header || !header_is_dropped(field)};
+    const HeaderEntry *entry = header_find(message->header, HEADER_FROM);
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
+    /* A From that is no address is for the server to judge; it only helps to find the account. */
+    if (entry)
+        (void)address_list_parse(header_value(entry), addresses, NULL);
+    if (addresses->len > 0)
+        message->from = g_strdup(g_ptr_array_index(addresses, 0));
 }
 
-/* ---- scanning ---- */
-
-/* A scan under way. */
-typedef struct {
-    Message *message;
-    HeaderWalk walk;
-    guint64 line_number;
-    gsize line_len; /* of the line so far */
-    gsize header_len;
-    GString *from; /* the value of the first From field */
-} Scan;
-
-static void note_fault(Scan *scan, Fault fault)
+static void read_id(Message *message)
 {
-    if (scan->message->fault == FAULT_NONE) {
-        scan->message->fault = fault;
-        scan->message->fault_line = scan->line_number;
-    }
-}
-
-static gboolean has_eight_bit(const char *bytes, gsize len)
-{
-    guchar all = 0;
-    for (gsize i = 0; i < len; i++)
-        all |= (guchar)bytes[i];
-    return all >= 0x80;
-}
-
-/* Looks at what is going to be sent of a line. */
-static void inspect(Scan *scan, const Line *line)
-{
-    scan->line_len = line->starts ? line->len : scan->line_len + line->len;
-    if (scan->line_len > MESSAGE_LINE_MAX_LEN)
-        note_fault(scan, FAULT_LONG_LINE);
-    if (line->len == 0)
-        return;
-    if (memchr(line->bytes, 0, line->len))
-        note_fault(scan, FAULT_NUL);
-    if (memchr(line->bytes, '\r', line->len))
-        note_fault(scan, FAULT_BARE_CR);
-    if (!scan->message->eight_bit && has_eight_bit(line->bytes, line->len))
-        scan->message->eight_bit = TRUE;
-}
-
-static gboolean is_recipient_field(HeaderField field)
-{
-    return field == HEADER_TO || field == HEADER_CC || field == HEADER_BCC ||
-           field == HEADER_RESENT_TO || field == HEADER_RESENT_CC || field == HEADER_RESENT_BCC;
-}
-
-/* Keeps the values that are asked for later. A NUL would cut one short and lose recipients, so it
- * counts also in the fields that are not sent. */
-static void collect(Scan *scan, HeaderLine kind, const Line *line)
-{
-    Message *message = scan->message;
-    HeaderField field = scan->walk.field;
-    gboolean starts = kind == HEADER_LINE_FIELD;
-    GString *value = NULL;
-    if (field == HEADER_FROM && !(starts && message->has[field]))
-        value = scan->from;
-    if (is_recipient_field(field)) {
-        if (!message->lists[field])
-            message->lists[field] = g_string_new(NULL);
-        value = message->lists[field];
-    }
-    if (starts)
-        message->has[field] = TRUE;
-    if (!value)
-        return;
-    if (line->len > 0 && memchr(line->bytes, 0, line->len))
-        note_fault(scan, FAULT_NUL);
-    gsize skipped = starts ? scan->walk.value_at : 0;
-    if (starts && value->len > 0)
-        g_string_append_c(value, ',');
-    else if (!starts && line->starts)
-        g_string_append(value, "\r\n");
-    g_string_append_len(value, line->bytes + skipped, (gssize)(line->len - skipped));
-}
-
-static gboolean scan_line(Scan *scan, const Line *line, GError **error)
-{
-    HeaderLine kind = header_walk(&scan->walk, line);
-    Output output = output_of(kind, scan->walk.field);
-    gboolean is_header = kind == HEADER_LINE_FIELD || kind == HEADER_LINE_CONTINUATION;
-    if (line->starts)
-        scan->line_number++;
-    if (is_header) {
-        scan->header_len += line->raw_len;
-        if (scan->header_len > MESSAGE_HEADER_MAX_LEN) {
-            error_set(error, POSTKEY_ERROR_REFUSED, "no mail server takes such a header",
-                      "put a blank line between the header and the text of the message",
-                      "the header of the message is longer than %" G_GSIZE_FORMAT " KiB",
-                      MESSAGE_HEADER_MAX_LEN / 1024);
-            return FALSE;
-        }
-        collect(scan, kind, line);
-    }
-    if (output.kept)
-        inspect(scan, line);
-    scan->message->len +=
-        (output.blank_before ? 2 : 0) + (output.kept ? line->len + (line->ends ? 2 : 0) : 0);
-    return TRUE;
-}
-
-/* The start of the message behind an mbox "From " line. Only a line that a header field follows is
- * one: a text may begin with the same word, and "From :" is a field itself. */
-static gboolean find_start(Scan *scan, GError **error)
-{
-    g_autoptr(LineReader) reader = line_reader_new(scan->message->fd, 0);
-    g_autoptr(GError) failed = NULL;
-    HeaderWalk first = {0}, second = {0};
-    Line line;
-    gboolean is_mbox = line_reader_next(reader, &line, &failed) && line.ends &&
-                       header_is_mbox_line(line.bytes, line.len) &&
-                       header_walk(&first, &line) != HEADER_LINE_FIELD;
-    gint64 behind = is_mbox ? (gint64)line.raw_len : 0;
-    if (is_mbox && line_reader_next(reader, &line, &failed) &&
-        header_walk(&second, &line) == HEADER_LINE_FIELD) {
-        scan->message->start = behind;
-        scan->line_number = 1;
-    }
-    if (failed)
-        g_propagate_error(error, g_steal_pointer(&failed));
-    return !*error;
-}
-
-static gboolean scan_lines(Scan *scan, GError **error)
-{
-    if (!find_start(scan, error))
-        return FALSE;
-    g_autoptr(LineReader) reader = line_reader_new(scan->message->fd, scan->message->start);
-    Line line;
-    while (line_reader_next(reader, &line, error))
-        if (!scan_line(scan, &line, error))
-            return FALSE;
-    if (!scan->walk.in_body)
-        scan->message->len += 2; /* the header is all there is: the blank line ends it */
-    return !*error;
+    const HeaderEntry *entry = header_find(message->header, HEADER_MESSAGE_ID);
+    if (entry)
+        message->id = g_strstrip(g_strdup(header_value(entry)));
 }
 
 Message *message_scan(int fd, GError **error)
 {
     g_autoptr(Message) message = g_new0(Message, 1);
-    g_autoptr(GError) failed = NULL;
     message->fd = fd;
-    Scan scan = {.message = message, .from = g_string_new(NULL)};
-    gboolean ok = scan_lines(&scan, &failed);
-    g_autofree char *from = g_string_free(scan.from, FALSE);
-    if (!ok) {
-        g_propagate_error(error, g_steal_pointer(&failed));
+    message->added = g_string_new(NULL);
+    message->head = g_string_new(NULL);
+    message->header = header_read(fd, error);
+    if (!message->header || !body_scan(fd, message->header->body_at, &message->facts, error))
         return NULL;
-    }
-    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
-    /* A From that is no address is for the server to judge; it only helps to find the account. */
-    (void)address_list_parse(from, addresses, NULL);
-    if (addresses->len > 0)
-        message->from = g_strdup(g_ptr_array_index(addresses, 0));
+    message->body_len = message->facts.len;
+    read_from(message);
+    read_id(message);
     return g_steal_pointer(&message);
 }
 
@@ -201,12 +65,15 @@ void message_free(Message *message)
 {
     if (!message)
         return;
-    for (guint i = 0; i < HEADER_FIELDS; i++)
-        if (message->lists[i])
-            g_string_free(message->lists[i], TRUE);
-    g_free(message->added);
-    g_free(message->from);
     (void)close(message->fd); /* only read from */
+    header_free(message->header);
+    g_free(message->from);
+    g_free(message->id);
+    g_free(message->stamp_date);
+    g_free(message->stamp_id);
+    g_free(message->new_from);
+    g_string_free(message->added, TRUE);
+    g_string_free(message->head, TRUE);
     g_free(message);
 }
 
@@ -217,126 +84,302 @@ const char *message_from(const Message *message)
     return message->from;
 }
 
-gboolean message_is_eight_bit(const Message *message)
+const char *message_id(const Message *message)
 {
-    return message->eight_bit;
+    return message->id;
 }
 
-static gboolean add_lists(const Message *message, const HeaderField fields[3], GPtrArray *addresses,
-                          GError **error)
+/* Adds the addresses of all fields of one kind. A NUL would cut a value short and lose recipients.
+ */
+static gboolean add_recipients(const Message *message, HeaderKind kind, GPtrArray *addresses,
+                               GError **error)
 {
-    for (guint i = 0; i < 3; i++) {
-        const GString *list = message->lists[fields[i]];
-        if (list && !address_list_parse(list->str, addresses, error))
+    for (guint i = 0; i < message->header->entries->len; i++) {
+        const HeaderEntry *entry = g_ptr_array_index(message->header->entries, i);
+        if (entry->kind != kind)
+            continue;
+        if (strlen(entry->raw->str) < entry->raw->len) {
+            error_set(error, POSTKEY_ERROR_REFUSED, "nothing was sent to anybody",
+                      "look at the program that made the message",
+                      "the recipients in line %" G_GUINT64_FORMAT " of the message hold a NUL byte",
+                      entry->line);
+            return FALSE;
+        }
+        if (!address_list_parse(header_value(entry), addresses, error))
             return FALSE;
     }
+    return TRUE;
+}
+
+static gboolean add_kinds(const Message *message, const HeaderKind kinds[3], GPtrArray *addresses,
+                          GError **error)
+{
+    for (guint i = 0; i < 3; i++)
+        if (!add_recipients(message, kinds[i], addresses, error))
+            return FALSE;
     return TRUE;
 }
 
 gboolean message_recipients(const Message *message, GPtrArray *addresses, GError **error)
 {
-    static const HeaderField resent[3] = {HEADER_RESENT_TO, HEADER_RESENT_CC, HEADER_RESENT_BCC};
-    static const HeaderField original[3] = {HEADER_TO, HEADER_CC, HEADER_BCC};
+    static const HeaderKind resent[3] = {HEADER_RESENT_TO, HEADER_RESENT_CC, HEADER_RESENT_BCC};
+    static const HeaderKind original[3] = {HEADER_TO, HEADER_CC, HEADER_BCC};
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-    if (!add_lists(message, resent, found, error))
+    if (!add_kinds(message, resent, found, error))
         return FALSE;
-    return add_lists(message, found->len > 0 ? resent : original, addresses, error);
+    return add_kinds(message, found->len > 0 ? resent : original, addresses, error);
 }
 
-gboolean message_check_sendable(const Message *message, gboolean eight_bit_mime, GError **error)
+/* ---- what it gets ---- */
+
+void message_stamp(Message *message, const char *date, const char *id)
 {
-    static const char *const faults[] = {
-        [FAULT_NUL] = "holds a NUL byte",
-        [FAULT_BARE_CR] = "holds a carriage return that is no line end",
-        [FAULT_LONG_LINE] = "is longer than 998 characters",
-    };
-    if (message->fault != FAULT_NONE) {
-        error_set(error, POSTKEY_ERROR_REFUSED,
-                  "SMTP cannot carry this as it is; nothing was sent to anybody",
-                  "send it as an attachment, or encoded (Content-Transfer-Encoding: base64 or "
-                  "quoted-printable)",
-                  "line %" G_GUINT64_FORMAT " of the message %s", message->fault_line,
-                  faults[message->fault]);
-        return FALSE;
+    g_free(message->stamp_date);
+    g_free(message->stamp_id);
+    message->stamp_date = g_strdup(date);
+    message->stamp_id = g_strdup(id);
+}
+
+void message_replace_from(Message *message, const char *mailbox)
+{
+    g_free(message->new_from);
+    message->new_from = g_strdup(mailbox);
+}
+
+static void add_from(Message *message, const char *address, const char *full_name)
+{
+    if (message->new_from) {
+        g_string_append_printf(message->added, "From: %s\r\n", message->new_from);
+    } else if (header_find(message->header, HEADER_FROM)) {
+        return;
+    } else if (full_name && *full_name) {
+        g_autofree char *name = stamp_display_name(full_name);
+        g_string_append_printf(message->added, "From: %s <%s>\r\n", name, address);
+    } else {
+        g_string_append_printf(message->added, "From: %s\r\n", address);
     }
-    if (message->eight_bit && !eight_bit_mime) {
-        error_set(
-            error, POSTKEY_ERROR_REFUSED,
-            "this server does not take 8-bit text (8BITMIME); nothing was sent to anybody",
-            "send the message encoded (Content-Transfer-Encoding: quoted-printable or base64)",
-            "the message holds characters beyond ASCII that are not encoded");
+}
+
+static void add_id(Message *message, const char *address)
+{
+    if (!message->id)
+        message->id = message->stamp_id ? g_strdup(message->stamp_id)
+                                        : stamp_message_id(address_domain(address));
+    g_string_append_printf(message->added, "Message-ID: %s\r\n", message->id);
+}
+
+void message_complete(Message *message, const char *address, const char *full_name, gint64 now)
+{
+    g_string_truncate(message->added, 0);
+    add_from(message, address, full_name);
+    if (!header_find(message->header, HEADER_DATE)) {
+        g_autofree char *date =
+            message->stamp_date ? g_strdup(message->stamp_date) : stamp_date(now);
+        g_string_append_printf(message->added, "Date: %s\r\n", date);
+    }
+    if (!header_find(message->header, HEADER_MESSAGE_ID))
+        add_id(message, address);
+}
+
+/* ---- how it goes ---- */
+
+/* The first word of a field's value, in lower case: "text/plain", "7bit"; NULL where there is no
+ * such field. Returns owned. */
+static char *first_word(const Message *message, HeaderKind kind)
+{
+    const HeaderEntry *entry = header_find(message->header, kind);
+    if (!entry)
+        return NULL;
+    const char *value = header_value(entry);
+    value += strspn(value, " \t\r\n");
+    g_autofree char *word = g_strndup(value, strcspn(value, " \t\r\n;("));
+    return g_ascii_strdown(word, -1);
+}
+
+/* Whether the body is one part as it is, which may be given a transfer encoding (RFC 2045
+ * section 6.4). */
+static gboolean may_encode(const Message *message, gboolean *is_text)
+{
+    g_autofree char *type = first_word(message, HEADER_CONTENT_TYPE);
+    g_autofree char *encoding = first_word(message, HEADER_CONTENT_TRANSFER_ENCODING);
+    *is_text = !type || !*type || g_str_has_prefix(type, "text");
+    if (type && (g_str_has_prefix(type, "multipart/") || g_str_has_prefix(type, "message/")))
         return FALSE;
+    return !encoding || !*encoding || strcmp(encoding, "7bit") == 0 ||
+           strcmp(encoding, "8bit") == 0 || strcmp(encoding, "binary") == 0;
+}
+
+static gboolean refuse_body(const Message *message, GError **error)
+{
+    static const char remedy[] =
+        "encode the part (Content-Transfer-Encoding: base64 or quoted-printable)";
+    if (message->facts.fault != BODY_FINE)
+        error_set(error, POSTKEY_ERROR_REFUSED,
+                  "SMTP cannot carry this as it is, and changing a message of several parts, or "
+                  "one that is "
+                  "encoded already, could break it; nothing was sent to anybody",
+                  remedy, "line %" G_GUINT64_FORMAT " of the message %s",
+                  message->header->body_line + message->facts.fault_line - 1,
+                  body_fault_words(message->facts.fault));
+    else
+        error_set(error, POSTKEY_ERROR_REFUSED,
+                  "this server does not take 8-bit text (8BITMIME), and changing a message of "
+                  "several parts "
+                  "could break it; nothing was sent to anybody",
+                  remedy, "the message holds characters beyond ASCII that are not encoded");
+    return FALSE;
+}
+
+static gboolean choose_encoding(Message *message, const MessageOffer *offer, GError **error)
+{
+    const BodyFacts *facts = &message->facts;
+    gboolean is_text;
+    message->encoding = ENCODING_NONE;
+    message->body_len = facts->len;
+    if (facts->fault == BODY_FINE && (!facts->eight_bit || offer->eight_bit_mime))
+        return TRUE;
+    if (!may_encode(message, &is_text))
+        return refuse_body(message, error);
+    message->encoding = is_text ? ENCODING_QUOTED_PRINTABLE : ENCODING_BASE64;
+    return body_encoded_len(message->fd, message->header->body_at, message->encoding,
+                            &message->body_len, error);
+}
+
+/* Appends the fields as they came, but for those that another takes the place of. */
+static gboolean append_fields(Message *message, gboolean utf8, GError **error)
+{
+    for (guint i = 0; i < message->header->entries->len; i++) {
+        const HeaderEntry *entry = g_ptr_array_index(message->header->entries, i);
+        gboolean replaced =
+            entry->kind == HEADER_CONTENT_TRANSFER_ENCODING && message->encoding != ENCODING_NONE;
+        if (replaced || header_is_dropped(entry->kind))
+            continue;
+        if (message->new_from && entry->kind == HEADER_FROM)
+            g_string_append(message->head, "X-Original-");
+        if (!header_encode(entry, utf8, &message->needs_utf8, message->head, error))
+            return FALSE;
     }
     return TRUE;
 }
 
-/* ---- going out ---- */
-
-void message_complete(Message *message, const char *address, const char *full_name, gint64 now)
+/* The fields that an encoded body needs. */
+static void append_encoding(Message *message)
 {
-    g_autoptr(GString) added = g_string_new(NULL);
-    if (!message->has[HEADER_FROM] && full_name && *full_name) {
-        g_autofree char *name = stamp_display_name(full_name);
-        g_string_append_printf(added, "From: %s <%s>\r\n", name, address);
-    } else if (!message->has[HEADER_FROM]) {
-        g_string_append_printf(added, "From: %s\r\n", address);
-    }
-    if (!message->has[HEADER_DATE]) {
-        g_autofree char *date = stamp_date(now);
-        g_string_append_printf(added, "Date: %s\r\n", date);
-    }
-    if (!message->has[HEADER_MESSAGE_ID]) {
-        g_autofree char *id = stamp_message_id(address_domain(address));
-        g_string_append_printf(added, "Message-ID: %s\r\n", id);
-    }
-    g_free(message->added);
-    message->added = g_string_free(g_steal_pointer(&added), FALSE);
+    const char *charset = message->facts.utf8 ? "utf-8" : "unknown-8bit"; /* RFC 1428 */
+    if (message->encoding == ENCODING_NONE)
+        return;
+    if (!header_find(message->header, HEADER_MIME_VERSION))
+        g_string_append(message->head, "MIME-Version: 1.0\r\n");
+    if (!header_find(message->header, HEADER_CONTENT_TYPE))
+        g_string_append_printf(message->head, "Content-Type: text/plain; charset=%s\r\n",
+                               message->facts.eight_bit ? charset : "us-ascii");
+    g_string_append_printf(message->head, "Content-Transfer-Encoding: %s\r\n",
+                           encoding_name(message->encoding));
+}
+
+static gboolean make_head(Message *message, gboolean utf8, GError **error)
+{
+    g_string_assign(message->head, message->added->str);
+    if (!append_fields(message, utf8, error))
+        return FALSE;
+    append_encoding(message);
+    g_string_append(message->head, "\r\n");
+    return TRUE;
+}
+
+gboolean message_prepare(Message *message, const MessageOffer *offer, GError **error)
+{
+    message->needs_utf8 = FALSE;
+    if (!choose_encoding(message, offer, error) || !make_head(message, FALSE, error))
+        return FALSE;
+    if (!message->needs_utf8)
+        return TRUE;
+    if (offer->smtp_utf8)
+        return make_head(message, TRUE, error);
+    error_set(error, POSTKEY_ERROR_REFUSED,
+              "only a server with SMTPUTF8 takes such addresses, and this one has none; nothing "
+              "was sent to "
+              "anybody",
+              "use another address of the person, in ASCII before the \"@\"",
+              "an address in the header has characters beyond ASCII before the \"@\"");
+    return FALSE;
+}
+
+gboolean message_is_eight_bit(const Message *message)
+{
+    if (message->facts.eight_bit && message->encoding == ENCODING_NONE)
+        return TRUE;
+    return !g_str_is_ascii(message->head->str);
+}
+
+gboolean message_needs_smtp_utf8(const Message *message)
+{
+    return message->needs_utf8;
 }
 
 guint64 message_size(const Message *message)
 {
-    return message->len + (message->added ? strlen(message->added) : 0);
+    return message->head->len + message->body_len;
 }
 
-/* Where a stream goes. */
-typedef struct {
-    gboolean dot_stuffed;
-    MessageSink sink;
-    gpointer data;
-} Stream;
-
-static gboolean stream_line(const Stream *stream, HeaderWalk *walk, const Line *line,
-                            GError **error)
+/* The header with a dot before each line that starts with one: so may the name of a field. */
+static gboolean stream_stuffed_head(const char *head, Sink sink, gpointer data, GError **error)
 {
-    HeaderLine kind = header_walk(walk, line); /* sets the field */
-    Output output = output_of(kind, walk->field);
-    if (output.blank_before && !stream->sink("\r\n", 2, stream->data, error))
-        return FALSE;
-    if (!output.kept)
-        return TRUE;
-    if (stream->dot_stuffed && line->starts && line->len > 0 && line->bytes[0] == '.' &&
-        !stream->sink(".", 1, stream->data, error))
-        return FALSE;
-    return stream->sink(line->bytes, line->len, stream->data, error) &&
-           (!line->ends || stream->sink("\r\n", 2, stream->data, error));
-}
-
-gboolean message_stream(const Message *message, gboolean dot_stuffed, MessageSink sink,
-                        gpointer data, GError **error)
-{
-    Stream stream = {.dot_stuffed = dot_stuffed, .sink = sink, .data = data};
-    HeaderWalk walk = {0};
-    g_autoptr(GError) failed = NULL;
-    g_autoptr(LineReader) reader = line_reader_new(message->fd, message->start);
-    Line line;
-    if (message->added && !sink(message->added, strlen(message->added), data, error))
-        return FALSE;
-    while (line_reader_next(reader, &line, &failed))
-        if (!stream_line(&stream, &walk, &line, error))
+    while (*head) {
+        gsize len = (gsize)(strstr(head, "\r\n") - head) + 2;
+        if ((*head == '.' && !sink(".", 1, data, error)) || !sink(head, len, data, error))
             return FALSE;
-    if (failed) {
-        g_propagate_error(error, g_steal_pointer(&failed));
-        return FALSE;
+        head += len;
     }
-    return walk.in_body || sink("\r\n", 2, data, error);
+    return TRUE;
+}
+
+gboolean message_stream(const Message *message, gboolean dot_stuffed, Sink sink, gpointer data,
+                        GError **error)
+{
+    const GString *head = message->head;
+    gboolean ok = dot_stuffed ? stream_stuffed_head(head->str, sink, data, error)
+                              : sink(head->str, head->len, data, error);
+    return ok && body_stream(message->fd, message->header->body_at, message->encoding, dot_stuffed,
+                             sink, data, error);
+}
+
+/* ---- for people ---- */
+
+static void explain_header(const Message *message, GString *text)
+{
+    static const struct {
+        HeaderKind kind;
+        const char *name;
+    } added[] = {{HEADER_FROM, "From"}, {HEADER_DATE, "Date"}, {HEADER_MESSAGE_ID, "Message-ID"}};
+    static const struct {
+        HeaderKind kind;
+        const char *name;
+    } dropped[] = {{HEADER_BCC, "Bcc"}, {HEADER_RESENT_BCC, "Resent-Bcc"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(added); i++)
+        if (!header_find(message->header, added[i].kind))
+            g_string_append_printf(text, "%s is added\n", added[i].name);
+    if (message->new_from)
+        g_string_append_printf(text, "From becomes %s; the old one is kept as X-Original-From\n",
+                               message->new_from);
+    for (gsize i = 0; i < G_N_ELEMENTS(dropped); i++)
+        if (header_find(message->header, dropped[i].kind))
+            g_string_append_printf(text, "%s is left out\n", dropped[i].name);
+}
+
+char *message_explain(const Message *message)
+{
+    GString *text = g_string_new(NULL);
+    explain_header(message, text);
+    if (message->needs_utf8)
+        g_string_append(text, "the header needs a server with SMTPUTF8\n");
+    if (message->encoding == ENCODING_NONE)
+        return g_string_free(text, FALSE);
+    g_string_append_printf(text, "the body goes as %s: ", encoding_name(message->encoding));
+    if (message->facts.fault != BODY_FINE)
+        g_string_append_printf(text, "its line %" G_GUINT64_FORMAT " %s\n",
+                               message->facts.fault_line, body_fault_words(message->facts.fault));
+    else
+        g_string_append(text, "the server takes no 8-bit text\n");
+    return g_string_free(text, FALSE);
 }

@@ -1,20 +1,16 @@
-/* One message: what its header says, whether SMTP can carry it, and the message as it goes out.
+/* One message: what its header says, and the message as it goes out.
  *
- * The message stays in its file; memory does not grow with it. It is read twice: once to be
- * scanned, and once for each time it is streamed. On the way out it is repaired as RFC 6409 section
- * 8 allows: line ends are CRLF, an mbox "From " line, Bcc and Resent-Bcc are left out (with their
- * folded lines), Date, Message-ID and From are added where they are missing, the blank line between
- * header and body too. What the body says is never changed.
+ * The body stays in its file; memory does not grow with it. It is read once to be scanned, and once
+ * for each time it is streamed. On the way out the message is repaired as RFC 6409 section 8
+ * allows: line ends are CRLF, an mbox "From " line, Bcc and Resent-Bcc are left out, Date,
+ * Message-ID and From are added where they are missing, the blank line between header and body too;
+ * header lines are encoded or folded where SMTP cannot carry them (header_encode.h). What the body
+ * says is never changed: where SMTP cannot carry it as it is (NUL, bare CR, lines over 998 octets,
+ * 8-bit without 8BITMIME), a single part without a transfer encoding gets one.
  */
 #pragma once
 
-#include <glib.h>
-
-/* The longest header section. */
-#define MESSAGE_HEADER_MAX_LEN ((gsize)1024 * 1024)
-
-/* RFC 5321 section 4.5.3.1.6, without the CRLF. */
-#define MESSAGE_LINE_MAX_LEN 998
+#include "sink.h"
 
 typedef struct Message Message;
 
@@ -30,30 +26,50 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
  * Borrowed. */
 const char *message_from(const Message *message);
 
+/* The Message-ID as it goes out, with its angle brackets; NULL where there is none before
+ * message_complete(). Borrowed. */
+const char *message_id(const Message *message);
+
 /* Adds the addresses of To, Cc and Bcc, or, when there is one address in Resent-To, Resent-Cc or
  * Resent-Bcc, of these alone. As address_list_parse(). */
 gboolean message_recipients(const Message *message, GPtrArray *addresses, GError **error);
 
-/* Whether SMTP can carry the message as it is: no NUL, no bare CR, no line over
- * MESSAGE_LINE_MAX_LEN; and no 8-bit byte unless eight_bit_mime (RFC 6152). POSTKEY_ERROR_REFUSED
- * with the first line that it cannot. */
-gboolean message_check_sendable(const Message *message, gboolean eight_bit_mime, GError **error);
+/* Date and Message-ID for message_complete() where they are missing: for a message that is tried
+ * more than once. NULL: made anew. Copied. */
+void message_stamp(Message *message, const char *date, const char *id);
 
-gboolean message_is_eight_bit(const Message *message);
+/* What takes the place of From, which is then kept as X-Original-From: a mailbox as it stands in
+ * the field. Copied. To be called before message_complete(). */
+void message_replace_from(Message *message, const char *mailbox);
 
 /* Makes the fields that are missing; once, so that every try sends the same Message-ID. address:
  * for From, and the domain of the Message-ID; full_name: for From, NULL for none; now: Unix seconds
  * for Date. */
 void message_complete(Message *message, const char *address, const char *full_name, gint64 now);
 
-/* The octets of the message as it goes out, without dot-stuffing (RFC 1870 section 3). */
+/* What a server takes. */
+typedef struct {
+    gboolean eight_bit_mime; /* RFC 6152 */
+    gboolean smtp_utf8;      /* RFC 6531 */
+} MessageOffer;
+
+/* Decides how the message goes to a server that takes this; may be called anew for another one.
+ * Before the first time message_size() is that of the body alone, and nothing can be streamed.
+ * POSTKEY_ERROR_REFUSED: SMTP cannot carry it, with the line and the reason; POSTKEY_ERROR_IO. */
+gboolean message_prepare(Message *message, const MessageOffer *offer, GError **error);
+
+/* As it was prepared: whether MAIL has to say BODY=8BITMIME, and SMTPUTF8 for the header's sake. */
+gboolean message_is_eight_bit(const Message *message);
+gboolean message_needs_smtp_utf8(const Message *message);
+
+/* The octets of the message as it was prepared, without dot-stuffing (RFC 1870 section 3). */
 guint64 message_size(const Message *message);
 
-/* Takes the next bytes. FALSE with *error stops the stream. */
-typedef gboolean (*MessageSink)(const char *bytes, gsize len, gpointer data, GError **error);
+/* Streams the message as it was prepared into sink, each line ended by CRLF. dot_stuffed: as DATA
+ * wants it (RFC 5321 section 4.5.2), without the final dot. */
+gboolean message_stream(const Message *message, gboolean dot_stuffed, Sink sink, gpointer data,
+                        GError **error);
 
-/* Streams the message into sink, each line ended by CRLF. dot_stuffed: as DATA wants it (RFC 5321
- * section 4.5.2), without the final dot. Only for messages that message_check_sendable() let pass.
- */
-gboolean message_stream(const Message *message, gboolean dot_stuffed, MessageSink sink,
-                        gpointer data, GError **error);
+/* What differs between the message as it came and as it goes out, a line for each, for people:
+ * "Date is added". Empty where nothing does. Returns owned. */
+char *message_explain(const Message *message);

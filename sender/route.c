@@ -7,7 +7,7 @@
 
 static void server_clear(gpointer data)
 {
-    g_free(((RouteServer *)data)->host);
+    g_free(((SmtpServer *)data)->host);
 }
 
 void route_free(Route *route)
@@ -43,9 +43,9 @@ static gboolean parse_server(const cJSON *item, GArray *servers)
     gboolean implicit = strcmp(tls, "implicit") == 0;
     if (!*host || port < 1 || port > G_MAXUINT16 || (!implicit && strcmp(tls, "starttls") != 0))
         return FALSE;
-    RouteServer server = {.host = g_strdup(host),
-                          .port = (guint)port,
-                          .tls = implicit ? SMTP_TLS_IMPLICIT : SMTP_TLS_STARTTLS};
+    SmtpServer server = {.host = g_strdup(host),
+                         .port = (guint)port,
+                         .tls = implicit ? SMTP_TLS_IMPLICIT : SMTP_TLS_STARTTLS};
     g_array_append_val(servers, server);
     return TRUE;
 }
@@ -55,7 +55,7 @@ static gboolean parse_servers(const cJSON *json, Route *route, GError **error)
     const cJSON *servers = NULL, *item = NULL;
     if (json_array(json, "servers", &servers) != JSON_FOUND)
         return refuse(error, "names no servers");
-    route->servers = g_array_new(FALSE, FALSE, sizeof(RouteServer));
+    route->servers = g_array_new(FALSE, FALSE, sizeof(SmtpServer));
     g_array_set_clear_func(route->servers, server_clear);
     cJSON_ArrayForEach (item, servers) {
         if (route->servers->len < ROUTE_MAX_SERVERS && !parse_server(item, route->servers))

@@ -9,16 +9,10 @@
 #define ROUTE_MAX_SERVERS 16
 
 typedef struct {
-    char *host;
-    guint port;
-    SmtpTls tls;
-} RouteServer;
-
-typedef struct {
     char *account;
     char *address;   /* the account's own; passed address_check() */
     char *provider;  /* NULL: unknown */
-    GArray *servers; /* of RouteServer, in the order to try; at least one */
+    GArray *servers; /* of SmtpServer, in the order to try; at least one */
     char *ca_pem;    /* NULL: the system's authorities */
     char **mechanisms;
     guint recipients_max; /* in one message; G_MAXUINT: no limit known */

@@ -11,6 +11,21 @@
 
 /* ---- the state ---- */
 
+const SmtpTimeouts smtp_timeouts = {.connect_ms = 30 * 1000,
+                                    .tls_ms = 60 * 1000,
+                                    .opening_ms = 20 * 1000,
+                                    .greeting_ms = 5 * 60 * 1000,
+                                    .reply_ms = 5 * 60 * 1000,
+                                    .data_ms = 2 * 60 * 1000,
+                                    .block_ms = 3 * 60 * 1000,
+                                    .verdict_ms = 10 * 60 * 1000};
+
+Deadline smtp_deadline(const SmtpSession *session, gint64 timeout_ms)
+{
+    Deadline deadline = deadline_in_ms(timeout_ms);
+    return session->until > 0 ? MIN(deadline, session->until) : deadline;
+}
+
 #define BIT(state) (1u << (state))
 
 /* From where a state may be entered. SMTP_ENDED: from everywhere. */
@@ -49,7 +64,7 @@ gboolean smtp_is_open(const SmtpSession *session)
 
 Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error)
 {
-    Reply *reply = transport_hear(session->transport, deadline_in_ms(timeout_ms), error);
+    Reply *reply = transport_hear(session->transport, smtp_deadline(session, timeout_ms), error);
     /* 421 at any time: the server closes (RFC 5321 section 3.8). */
     if (!reply || reply->code == 421)
         smtp_enter(session, SMTP_ENDED);
@@ -58,7 +73,7 @@ Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error)
 
 Reply *smtp_ask(SmtpSession *session, gint64 timeout_ms, const char *line, GError **error)
 {
-    Deadline deadline = deadline_in_ms(timeout_ms);
+    Deadline deadline = smtp_deadline(session, timeout_ms);
     g_autofree char *ended = g_strconcat(line, "\r\n", NULL);
     if (!transport_say(session->transport, ended, deadline, error) ||
         !transport_flush(session->transport, deadline, error)) {
@@ -97,7 +112,7 @@ PostkeyErrorCode smtp_error_code(const Diagnosis *diagnosis)
 const Diagnosis *smtp_diagnose(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply)
 {
     g_autofree char *text = reply_text(reply);
-    return diagnosis_of_reply(phase, session->server->provider, reply->code, reply->enhanced, text);
+    return diagnosis_of_reply(phase, session->road->provider, reply->code, reply->enhanced, text);
 }
 
 void smtp_refuse(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply,
@@ -144,7 +159,7 @@ static char *own_name(void)
 
 static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GError **error)
 {
-    const char *configured = session->server->ehlo_name;
+    const char *configured = session->road->ehlo_name;
     g_autofree char *name = configured && *configured ? g_strdup(configured) : own_name();
     g_autofree char *line = g_strdup_printf("EHLO %.*s", COMMAND_MAX_LEN - 8, name);
     if (strpbrk(line, "\r\n")) {
@@ -152,7 +167,7 @@ static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GErro
                   "the name for EHLO holds a line break");
         return FALSE;
     }
-    g_autoptr(Reply) reply = smtp_ask(session, SMTP_REPLY_MS, line, error);
+    g_autoptr(Reply) reply = smtp_ask(session, session->timeouts->reply_ms, line, error);
     if (!reply)
         return FALSE;
     if (reply->code / 100 != 2) {
@@ -169,7 +184,7 @@ static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GErro
 
 static gboolean hear_greeting(SmtpSession *session, const Diagnosis **refusal, GError **error)
 {
-    g_autoptr(Reply) reply = smtp_hear(session, SMTP_GREETING_MS, error);
+    g_autoptr(Reply) reply = smtp_hear(session, session->timeouts->greeting_ms, error);
     if (!reply)
         return FALSE;
     if (reply->code / 100 != 2) {
@@ -182,8 +197,8 @@ static gboolean hear_greeting(SmtpSession *session, const Diagnosis **refusal, G
 
 static gboolean start_tls(SmtpSession *session, GError **error)
 {
-    if (!transport_start_tls(session->transport, session->server->ca_pem,
-                             deadline_in_ms(SMTP_TLS_MS), error))
+    if (!transport_start_tls(session->transport, session->road->ca_pem,
+                             smtp_deadline(session, session->timeouts->tls_ms), error))
         return FALSE;
     offer_clear(&session->offer); /* RFC 3207 section 4.2 */
     smtp_enter(session, SMTP_SECURED);
@@ -204,7 +219,7 @@ static gboolean upgrade(SmtpSession *session, const Diagnosis **refusal, GError 
                   "%s offers no STARTTLS on port %u", session->server->host, session->server->port);
         return FALSE;
     }
-    g_autoptr(Reply) reply = smtp_ask(session, SMTP_REPLY_MS, "STARTTLS", error);
+    g_autoptr(Reply) reply = smtp_ask(session, session->timeouts->reply_ms, "STARTTLS", error);
     if (!reply)
         return FALSE;
     if (reply->code != 220) {
@@ -228,19 +243,64 @@ static gboolean open_session(SmtpSession *session, const Diagnosis **refusal, GE
     return TRUE;
 }
 
-SmtpSession *smtp_open(const SmtpServer *server, const Diagnosis **refusal, GError **error)
+/* Through one door. */
+static SmtpSession *open_door(const SmtpRoad *road, const SmtpServer *server,
+                              const Diagnosis **refusal, GError **error)
 {
-    *refusal = NULL;
-    Transport *transport =
-        transport_open(server->host, server->port, server->trace, server->trace_data,
-                       deadline_in_ms(SMTP_CONNECT_MS), error);
+    const SmtpTimeouts *timeouts = road->timeouts ? road->timeouts : &smtp_timeouts;
+    Transport *transport = transport_open(server->host, server->port, road->trace, road->trace_data,
+                                          deadline_in_ms(timeouts->connect_ms), error);
     if (!transport)
         return NULL;
     g_autoptr(SmtpSession) session = g_new0(SmtpSession, 1);
+    session->road = road;
     session->server = server;
+    session->timeouts = timeouts;
     session->transport = transport;
     session->state = SMTP_CONNECTED;
     return open_session(session, refusal, error) ? g_steal_pointer(&session) : NULL;
+}
+
+/* The errors of several servers as one: all messages, and the meaning of the gravest (a server that
+ * cannot be trusted says more than one that cannot be reached). */
+static void join_errors(const GPtrArray *errors, GError **error)
+{
+    g_autoptr(GString) messages = g_string_new(NULL);
+    const GError *gravest = g_ptr_array_index(errors, 0);
+    for (guint i = 0; i < errors->len; i++) {
+        const GError *one = g_ptr_array_index(errors, i);
+        if (!strstr(messages->str, one->message)) /* two doors to one house often say the same */
+            g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
+        if (gravest->code == POSTKEY_ERROR_UNAVAILABLE && one->code != POSTKEY_ERROR_UNAVAILABLE)
+            gravest = one;
+    }
+    error_set(error, (PostkeyErrorCode)gravest->code, error_meaning(gravest), error_remedy(gravest),
+              "%s", messages->str);
+}
+
+SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError **error)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func((GDestroyNotify)g_error_free);
+    *refusal = NULL;
+    for (guint i = 0; i < road->n_servers && !*refusal; i++) {
+        GError *failed = NULL;
+        SmtpSession *session = open_door(road, &road->servers[i], refusal, &failed);
+        if (session)
+            return session;
+        g_ptr_array_add(errors, failed);
+    }
+    join_errors(errors, error);
+    return NULL;
+}
+
+const SmtpServer *smtp_server(const SmtpSession *session)
+{
+    return session->server;
+}
+
+void smtp_give_up_at(SmtpSession *session, Deadline until)
+{
+    session->until = until;
 }
 
 void smtp_close(SmtpSession *session)

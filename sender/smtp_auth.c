@@ -67,7 +67,7 @@ static Secret *make_response(const SmtpSession *session, const char *mechanism, 
 static Reply *say_and_hear(SmtpSession *session, const char *text, const Secret *credential,
                            GError **error)
 {
-    Deadline deadline = deadline_in_ms(SMTP_REPLY_MS);
+    Deadline deadline = smtp_deadline(session, session->timeouts->reply_ms);
     Transport *transport = session->transport;
     if (!transport_say(transport, text, deadline, error) ||
         (credential && !transport_whisper(transport, credential, deadline, error)) ||
@@ -76,7 +76,7 @@ static Reply *say_and_hear(SmtpSession *session, const char *text, const Secret 
         smtp_enter(session, SMTP_ENDED);
         return NULL;
     }
-    return smtp_hear(session, SMTP_REPLY_MS, error);
+    return smtp_hear(session, session->timeouts->reply_ms, error);
 }
 
 /* The command and, where it did not fit, the response. Returns the reply to the response, or an

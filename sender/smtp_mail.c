@@ -6,9 +6,10 @@
 /* A message under way. */
 typedef struct {
     SmtpSession *session;
+    const char *sender;
     SmtpRecipient *recipients;
     guint n;
-    const Message *message;
+    Message *message;
 } Mail;
 
 void smtp_recipient_clear(SmtpRecipient *recipient)
@@ -79,6 +80,9 @@ static gboolean leave_unknown(const Mail *mail, GError *failed, GError **error)
 static gboolean check(const Mail *mail, GError **error)
 {
     const SmtpOffer *offer = &mail->session->offer;
+    const MessageOffer takes = {.eight_bit_mime = offer->eight_bit_mime};
+    if (!message_prepare(mail->message, &takes, error))
+        return FALSE;
     guint64 size = message_size(mail->message);
     if (offer->size_max > 0 && size > offer->size_max) {
         error_set(error, POSTKEY_ERROR_REFUSED,
@@ -91,7 +95,7 @@ static gboolean check(const Mail *mail, GError **error)
                   size, mail->session->server->host, offer->size_max);
         return FALSE;
     }
-    return message_check_sendable(mail->message, offer->eight_bit_mime, error);
+    return TRUE;
 }
 
 /* ---- envelope ---- */
@@ -106,7 +110,8 @@ static gboolean say_mail(const Mail *mail, const char *sender, GError **error)
     if (message_is_eight_bit(mail->message))
         g_string_append(line, " BODY=8BITMIME");
     g_autoptr(GError) failed = NULL;
-    g_autoptr(Reply) reply = smtp_ask(mail->session, SMTP_REPLY_MS, line->str, &failed);
+    g_autoptr(Reply) reply =
+        smtp_ask(mail->session, mail->session->timeouts->reply_ms, line->str, &failed);
     if (!reply)
         return decide_rest_by_error(mail, g_steal_pointer(&failed), error);
     if (reply->code / 100 != 2) {
@@ -123,7 +128,8 @@ static gboolean say_rcpt(const Mail *mail, SmtpRecipient *recipient, guint *acce
 {
     g_autofree char *line = g_strdup_printf("RCPT TO:<%s>", recipient->address);
     g_autoptr(GError) failed = NULL;
-    g_autoptr(Reply) reply = smtp_ask(mail->session, SMTP_REPLY_MS, line, &failed);
+    g_autoptr(Reply) reply =
+        smtp_ask(mail->session, mail->session->timeouts->reply_ms, line, &failed);
     if (!reply)
         return decide_rest_by_error(mail, g_steal_pointer(&failed), error);
     if (reply->code == 421) {
@@ -155,7 +161,8 @@ static void reset(const Mail *mail)
 {
     if (mail->session->state != SMTP_ENVELOPE)
         return;
-    g_autoptr(Reply) reply = smtp_ask(mail->session, SMTP_REPLY_MS, "RSET", NULL);
+    g_autoptr(Reply) reply =
+        smtp_ask(mail->session, mail->session->timeouts->reply_ms, "RSET", NULL);
     if (reply && reply->code / 100 == 2)
         smtp_enter(mail->session, SMTP_LOGGED_IN);
     else if (smtp_is_open(mail->session))
@@ -166,13 +173,16 @@ static void reset(const Mail *mail)
 
 static gboolean carry(const char *bytes, gsize len, gpointer data, GError **error)
 {
-    return transport_carry(data, bytes, len, deadline_in_ms(SMTP_BLOCK_MS), error);
+    SmtpSession *session = data;
+    return transport_carry(session->transport, bytes, len,
+                           smtp_deadline(session, session->timeouts->block_ms), error);
 }
 
 static gboolean say_data(const Mail *mail, GError **error)
 {
     g_autoptr(GError) failed = NULL;
-    g_autoptr(Reply) reply = smtp_ask(mail->session, SMTP_DATA_MS, "DATA", &failed);
+    g_autoptr(Reply) reply =
+        smtp_ask(mail->session, mail->session->timeouts->data_ms, "DATA", &failed);
     if (!reply)
         return decide_rest_by_error(mail, g_steal_pointer(&failed), error);
     if (reply->code != 354) {
@@ -202,10 +212,10 @@ static gboolean say_body(const Mail *mail, GError **error)
 {
     Transport *transport = mail->session->transport;
     g_autoptr(GError) failed = NULL;
-    if (!message_stream(mail->message, TRUE, carry, transport, &failed))
+    if (!message_stream(mail->message, TRUE, carry, mail->session, &failed))
         return hear_early_verdict(mail, g_steal_pointer(&failed), error);
     smtp_enter(mail->session, SMTP_VERDICT);
-    Deadline deadline = deadline_in_ms(SMTP_BLOCK_MS);
+    Deadline deadline = smtp_deadline(mail->session, mail->session->timeouts->block_ms);
     if (!transport_carry(transport, ".\r\n", 3, deadline, &failed) ||
         !transport_flush(transport, deadline, &failed))
         return leave_unknown(mail, g_steal_pointer(&failed), error);
@@ -215,7 +225,7 @@ static gboolean say_body(const Mail *mail, GError **error)
 static void hear_verdict(const Mail *mail, GError **error)
 {
     g_autoptr(GError) failed = NULL;
-    g_autoptr(Reply) reply = smtp_hear(mail->session, SMTP_VERDICT_MS, &failed);
+    g_autoptr(Reply) reply = smtp_hear(mail->session, mail->session->timeouts->verdict_ms, &failed);
     if (!reply) {
         (void)leave_unknown(mail, g_steal_pointer(&failed), error);
         return;
@@ -238,10 +248,11 @@ static gboolean all_sent(const Mail *mail)
     return TRUE;
 }
 
-gboolean smtp_send(SmtpSession *session, const char *sender, SmtpRecipient *recipients, guint n,
-                   const Message *message, GError **error)
+gboolean smtp_send(SmtpSession *session, const SmtpMail *params, GError **error)
 {
-    Mail mail = {.session = session, .recipients = recipients, .n = n, .message = message};
+    SmtpRecipient *recipients = params->recipients;
+    guint n = params->n_recipients;
+    Mail mail = {.session = session, .recipients = recipients, .n = n, .message = params->message};
     if (session->state != SMTP_LOGGED_IN)
         g_error("a message where none may be");
     for (guint i = 0; i < n; i++)
@@ -252,7 +263,7 @@ gboolean smtp_send(SmtpSession *session, const char *sender, SmtpRecipient *reci
         g_propagate_error(error, g_steal_pointer(&failed));
         return FALSE;
     }
-    if (!say_mail(&mail, sender, error))
+    if (!say_mail(&mail, params->sender, error))
         return FALSE;
     if (!say_recipients(&mail, error) || !say_data(&mail, error)) {
         reset(&mail);

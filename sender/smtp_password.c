@@ -32,7 +32,7 @@ static gboolean refuse_password(GError **error)
 /* Sends one line that is a secret (behind text), and reads the reply. Returns owned. */
 static Reply *whisper(SmtpSession *session, const char *text, const Secret *secret, GError **error)
 {
-    Deadline deadline = deadline_in_ms(SMTP_REPLY_MS);
+    Deadline deadline = smtp_deadline(session, session->timeouts->reply_ms);
     Transport *transport = session->transport;
     if (!transport_say(transport, text, deadline, error) ||
         !transport_whisper(transport, secret, deadline, error) ||
@@ -41,7 +41,7 @@ static Reply *whisper(SmtpSession *session, const char *text, const Secret *secr
         smtp_enter(session, SMTP_ENDED);
         return NULL;
     }
-    return smtp_hear(session, SMTP_REPLY_MS, error);
+    return smtp_hear(session, session->timeouts->reply_ms, error);
 }
 
 /* What goes over the wire lives as long as the session, so that a server that repeats it is
@@ -73,7 +73,8 @@ static Reply *by_login(const PasswordLogin *login, GError **error)
         (void)refuse_password(error); /* always FALSE */
         return NULL;
     }
-    g_autoptr(Reply) first = smtp_ask(login->session, SMTP_REPLY_MS, "AUTH LOGIN", error);
+    g_autoptr(Reply) first =
+        smtp_ask(login->session, login->session->timeouts->reply_ms, "AUTH LOGIN", error);
     if (!first || first->code != 334)
         return g_steal_pointer(&first);
     g_autoptr(Reply) second = whisper(login->session, "", user, error);
@@ -88,7 +89,8 @@ static Reply *hear_end(SmtpSession *session, Reply *reply, GError **error)
     if (!reply || reply->code != 334)
         return reply;
     reply_free(reply);
-    return smtp_ask(session, SMTP_REPLY_MS, "*", error); /* RFC 4954 section 4: cancel */
+    return smtp_ask(session, session->timeouts->reply_ms, "*",
+                    error); /* RFC 4954 section 4: cancel */
 }
 
 gboolean smtp_authenticate_by_password(SmtpSession *session, const char *user,

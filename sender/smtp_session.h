@@ -20,17 +20,6 @@ typedef enum {
     SMTP_STATES,    /* how many there are */
 } SmtpState;
 
-/* RFC 5321 section 4.5.3.2, in milliseconds; connect and TLS are ours. */
-typedef enum {
-    SMTP_CONNECT_MS = 30 * 1000,
-    SMTP_TLS_MS = 60 * 1000,
-    SMTP_GREETING_MS = 5 * 60 * 1000,
-    SMTP_REPLY_MS = 5 * 60 * 1000,
-    SMTP_DATA_MS = 2 * 60 * 1000,
-    SMTP_BLOCK_MS = 3 * 60 * 1000,
-    SMTP_VERDICT_MS = 10 * 60 * 1000,
-} SmtpTimeout;
-
 /* What the server's last EHLO reply offers. */
 typedef struct {
     gboolean starttls;
@@ -41,7 +30,10 @@ typedef struct {
 } SmtpOffer;
 
 struct SmtpSession {
-    const SmtpServer *server;
+    const SmtpRoad *road;
+    const SmtpTimeouts *timeouts;
+    const SmtpServer *server; /* of the road */
+    Deadline until;           /* 0: none */
     Transport *transport;
     SmtpState state;
     SmtpOffer offer;
@@ -52,6 +44,9 @@ struct SmtpSession {
 /* The one place where the state changes; a change that the protocol does not know is a bug, and
  * ends the program. */
 void smtp_enter(SmtpSession *session, SmtpState state);
+
+/* The point that is timeout_ms from now, or when the session gives up. */
+Deadline smtp_deadline(const SmtpSession *session, gint64 timeout_ms);
 
 /* Reads one reply; after a failure, and after a 421, the session is SMTP_ENDED. Returns owned. */
 Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error);

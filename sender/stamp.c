@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-/* 75 characters are allowed for an encoded word: 45 bytes make 60 in base64, and 12 go around them.
- */
-#define ENCODED_WORD_BYTES 45
+/* An encoded word has at most 75 characters, and its line 76 (RFC 2047 section 2): 36 bytes make 48
+ * in base64, with 12 or 19 around them, and leave room for the name of a field. */
+#define ENCODED_WORD_BYTES 36
 
 char *stamp_date(gint64 unix_seconds)
 {
@@ -50,16 +50,17 @@ static char *quote(const char *name)
     return g_string_free(quoted, FALSE);
 }
 
-static char *encode_words(const char *name)
+char *stamp_encoded_words(const char *text)
 {
-    g_autofree char *valid = g_utf8_make_valid(name, -1);
+    gboolean utf8 = g_utf8_validate(text, -1, NULL);
     GString *words = g_string_new(NULL);
-    for (const char *p = valid; *p;) {
+    for (const char *p = text; *p;) {
         gsize len = MIN(strlen(p), (gsize)ENCODED_WORD_BYTES);
-        while (len > 1 && ((guchar)p[len] & 0xc0) == 0x80)
+        while (utf8 && ((guchar)p[len] & 0xc0) == 0x80)
             len--;
         g_autofree char *base64 = g_base64_encode((const guchar *)p, len);
-        g_string_append_printf(words, "%s=?UTF-8?B?%s?=", words->len ? "\r\n " : "", base64);
+        g_string_append_printf(words, "%s=?%s?B?%s?=", words->len ? "\r\n " : "",
+                               utf8 ? "UTF-8" : "unknown-8bit", base64);
         p += len;
     }
     return g_string_free(words, FALSE);
@@ -68,6 +69,6 @@ static char *encode_words(const char *name)
 char *stamp_display_name(const char *name)
 {
     if (!g_str_is_ascii(name))
-        return encode_words(name);
+        return stamp_encoded_words(name);
     return is_plain(name) ? g_strdup(name) : quote(name);
 }

@@ -13,6 +13,10 @@ char *stamp_date(gint64 unix_seconds);
  * Returns owned. */
 char *stamp_message_id(const char *domain);
 
+/* text as encoded words of RFC 2047, several of them folded. What is not UTF-8 goes byte by byte,
+ * as "unknown-8bit" (RFC 1428). Returns owned. */
+char *stamp_encoded_words(const char *text);
+
 /* name as the display name of an address: as it is, quoted, or as encoded words of RFC 2047 where
  * it is not ASCII, folded. name holds no control character. Returns owned. */
 char *stamp_display_name(const char *name);

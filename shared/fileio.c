@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* As mkostemp(3) makes files. */
+#define TEMPORARY_MODE 0600
+
 static void set_io_error(GError **error, const char *what, const char *path, int code)
 {
     const char *remedy = "look at the file system and its permissions";
@@ -56,7 +59,7 @@ static gboolean sync_folder_of(const char *path, GError **error)
 static gboolean write_and_sync(int fd, const char *bytes, gsize len, guint mode, const char *path,
                                GError **error)
 {
-    if (fchmod(fd, mode) != 0) {
+    if (mode != TEMPORARY_MODE && fchmod(fd, mode) != 0) {
         set_io_error(error, "set the mode of", path, errno);
         return FALSE;
     }

@@ -5,9 +5,9 @@
 #include <glib.h>
 
 /* Replaces path by the bytes, so that after a crash at any instruction it holds the old text or the
- * new one, whole: a temporary file beside it with the mode from the first instant, fsync, rename,
- * fsync of the folder. POSTKEY_ERROR_IO: path is as it was, or, where
- * only the folder could not be synced, new already. */
+ * new one, whole: a temporary file beside it, fsync, rename, fsync of the folder. It is made with
+ * mode 0600, and opened to others only where mode says so. POSTKEY_ERROR_IO: path is as it was, or,
+ * where only the folder could not be synced, new already. */
 gboolean fileio_replace(const char *path, const char *bytes, gsize len, guint mode, GError **error);
 
 /* Renames from to to, in the place of what is there; both folders know it after a crash.

@@ -23,7 +23,7 @@ def test_no_broker_and_no_way_to_start_one(world):
 def test_a_folder_that_is_open_to_others_is_not_used(world):
     os.mkdir(world.path("run", "postkey"))
     os.chmod(world.path("state"), 0o700)
-    os.mkdir(world.path("state", "postkey"))
+    os.makedirs(world.path("state", "postkey"), exist_ok=True)
     os.chmod(world.path("state", "postkey"), 0o777)
     world.postkey("accounts").failed(1, "open to others")
 

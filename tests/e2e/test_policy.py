@@ -10,7 +10,7 @@ import pytest
 
 from small_google import ME
 from varlink import BROKER, SERVICE, Varlink
-from world import World, program
+from world import BUILD, World, program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 
@@ -49,6 +49,8 @@ class System(World):
         self.rules(self.RULES)
         self.env["POSTKEY_SOCKET"] = self.socket
         os.makedirs(os.path.dirname(self.socket), 0o755)
+        if "sanitize" in BUILD:
+            self.env |= self.reporting_to("sys", "state")
         self.start_broker("--system", "--socket", self.socket, "--state-dir", self.path("sys", "state"), "--config",
                           self.path("config", "postkey", "postkey.conf"))
         self.authorize("--account", "work")

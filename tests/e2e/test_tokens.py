@@ -29,6 +29,15 @@ def test_each_format_is_what_its_users_expect(shared_ready):
     assert 0 < answer["expires"] - time.time() <= 3600
 
 
+def test_a_reload_changes_what_is_told_with_the_token(world):
+    world.authorize()
+    told = [json.loads(world.token("--format", "json", ME)) for _ in range(2)]
+    world.configure(mechanisms="OAUTHBEARER")
+    world.reload()
+    assert told[0] == told[1] and told[0]["mechanisms"] == ["XOAUTH2", "OAUTHBEARER"]
+    assert json.loads(world.token("--format", "json", ME)) == {**told[0], "mechanisms": ["OAUTHBEARER"]}
+
+
 def test_100_processes_with_an_expired_token_get_one_token_from_one_refresh(world):
     world.google.set({"token.lifetime": 1})
     world.authorize()

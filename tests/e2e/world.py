@@ -118,12 +118,17 @@ class World:
         for name in folders.values():
             os.makedirs(self.path(name), 0o700, exist_ok=True)
         env = {name: self.path(folder).rstrip("/") for name, folder in folders.items()}
-        # A sanitizer's report goes to a file that is looked for in the end, whoever meets it.
-        report = self.path("sanitizer")
-        env |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "ASAN_OPTIONS": f"log_path={report}",
-                "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1", "LSAN_OPTIONS": f"log_path={report}",
+        env |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8",
                 "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.path('bus')}"}
-        return env
+        return env | (self.reporting_to("state", "postkey") if "sanitize" in BUILD else {})
+
+    def reporting_to(self, *names):
+        """A sanitizer's report goes to a file that is looked for in the end, whoever meets it: in the folder of the
+        broker's state, as the broker can write nowhere else."""
+        os.makedirs(self.path(*names), 0o700, exist_ok=True)
+        report = self.path(*names, "sanitizer")
+        return {"ASAN_OPTIONS": f"log_path={report}", "LSAN_OPTIONS": f"log_path={report}",
+                "UBSAN_OPTIONS": f"log_path={report}:print_stacktrace=1"}
 
     # ---- the parts: bus, keyring, configuration ----
 
@@ -312,8 +317,9 @@ class World:
                 "sanitizer": self.sanitizer_reports(), **others}
 
     def sanitizer_reports(self):
-        names = [name for name in os.listdir(self.folder) if name.startswith("sanitizer.")]
-        return "".join(open(self.path(name), errors="replace").read() for name in names)
+        paths = [os.path.join(folder, name) for folder, _, files in os.walk(self.folder) for name in files
+                 if name.startswith("sanitizer.")]
+        return "".join(open(path, errors="replace").read() for path in paths)
 
     def close(self):
         try:

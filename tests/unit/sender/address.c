@@ -21,6 +21,8 @@ Test(address, mailboxes_of_rfc_5321_are_taken)
         "x@under_score.example",
         "0@0.example",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.com",
+        "m\303\274ller@example.com",
+        "\"\303\274 \"@example.com",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
         g_autoptr(GError) error = NULL;
@@ -74,7 +76,8 @@ Test(address, hostile_and_malformed_mailboxes_are_refused)
         "a@b,c@d",
         "a@b;c",
         "a(b)@c",
-        "m\303\274ller@example.com",
+        "m\374ller@example.com",
+        "m\302\205@example.com",
         "a@b\303\274cher.example",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.com",
         "a@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example",
@@ -207,4 +210,16 @@ Test(address, one_means_one)
     cr_expect_str_eq(one, "me@x");
     cr_expect_null(address_parse_one("a@b, c@d", NULL));
     cr_expect_null(address_parse_one(" ", NULL));
+}
+
+Test(address, domains_beyond_ascii_become_ascii_and_local_parts_stay)
+{
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
+    cr_assert(address_list_parse("a@b\303\274cher.example, \303\274@B\303\274cher.example",
+                                 addresses, NULL));
+    cr_assert_eq(addresses->len, 2);
+    cr_expect_str_eq(g_ptr_array_index(addresses, 0), "a@xn--bcher-kva.example");
+    cr_expect_str_eq(g_ptr_array_index(addresses, 1), "\303\274@xn--bcher-kva.example");
+    cr_expect_not(address_needs_utf8(g_ptr_array_index(addresses, 0)));
+    cr_expect(address_needs_utf8(g_ptr_array_index(addresses, 1)));
 }

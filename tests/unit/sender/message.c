@@ -1,4 +1,6 @@
 #include "message.h"
+#include "errors.h"
+#include "header.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -34,11 +36,14 @@ static gboolean append(const char *bytes, gsize len, gpointer data, G_GNUC_UNUSE
     return TRUE;
 }
 
-/* As it goes out. */
-static GString *stream(const Message *message, gboolean dot_stuffed)
+static const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
+
+/* As it goes out to a server that takes everything. */
+static GString *stream(Message *message, gboolean dot_stuffed)
 {
     GString *out = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
+    cr_assert(message_prepare(message, &everything, &error), "%s", error ? error->message : "");
     cr_assert(message_stream(message, dot_stuffed, append, out, &error));
     if (!dot_stuffed)
         cr_expect_eq(message_size(message), out->len, "size %d, streamed %d",
@@ -151,11 +156,9 @@ Test(message, dots_are_stuffed_and_the_message_survives_it)
         g_autofree char *unstuffed = unstuff(stuffed->str);
         cr_assert_str_eq(unstuffed, plain->str);
         cr_assert(g_str_has_suffix(stuffed->str, "\r\n"));
-        /* Where it can be sent, CR and LF stand together alone. */
-        if (message_check_sendable(message, TRUE, NULL))
-            for (const char *p = plain->str; *p; p++)
-                cr_assert(*p == '\r' ? p[1] == '\n'
-                                     : *p != '\n' || (p > plain->str && p[-1] == '\r'));
+        /* CR and LF stand together alone. */
+        for (const char *p = plain->str; *p; p++)
+            cr_assert(*p == '\r' ? p[1] == '\n' : *p != '\n' || (p > plain->str && p[-1] == '\r'));
         g_string_free(plain, TRUE);
         g_string_free(stuffed, TRUE);
     }
@@ -174,7 +177,6 @@ Test(message, lines_are_whole_across_the_buffers_end)
             g_string_append_c(in, 'x');
         g_string_append(in, "\r\n.dot\r\n.\r\nend\r\n");
         g_autoptr(Message) message = scan(in->str);
-        cr_assert(message_check_sendable(message, TRUE, NULL));
         GString *out = stream(message, TRUE);
         cr_expect(g_str_has_suffix(out->str, "x\r\n..dot\r\n..\r\nend\r\n"), "shift %d",
                   (int)shift);
@@ -189,42 +191,322 @@ static void expect_unsendable(const char *bytes, gsize len, gboolean eight_bit_m
 {
     g_autoptr(Message) message = scan_bytes(bytes, len);
     g_autoptr(GError) error = NULL;
-    cr_expect_not(message_check_sendable(message, eight_bit_mime, &error));
+    const MessageOffer offer = {.eight_bit_mime = eight_bit_mime};
+    cr_expect_not(message_prepare(message, &offer, &error), "%s", bytes);
     cr_expect(error && strstr(error->message, fragment), "%s", error ? error->message : "");
 }
 
-Test(message, what_smtp_cannot_carry_is_refused_with_its_line)
+static void expect_unsendable_part(const char *head, const char *body, gsize len,
+                                   const char *fragment)
 {
-    g_autofree char *longest = g_strnfill(998, 'x');
-    g_autofree char *fits = g_strdup_printf("A: b\n\n%s\r\n", longest);
-    g_autofree char *too_long = g_strdup_printf("A: b\n\n%sx\n", longest);
-    g_autoptr(Message) good = scan(fits);
-    cr_expect(message_check_sendable(good, FALSE, NULL));
-    expect_unsendable(too_long, strlen(too_long), TRUE, "line 3");
-    expect_unsendable("A: b\n\nx\0y\n", 10, TRUE, "line 3 of the message holds a NUL");
-    expect_unsendable("A: b\n\nx\ry\n", 10, TRUE, "line 3 of the message holds a carriage return");
-    expect_unsendable("A: b\n\nx\r\r\n", 10, TRUE, "carriage return");
-    expect_unsendable("A: b\n\nx\r", 8, TRUE, "carriage return");
-    expect_unsendable("From x\nA: b\n\nx\ry\n", 17, TRUE, "line 4");
-    expect_unsendable("A: b\n\n\303\274\n", 9, FALSE, "beyond ASCII");
-    /* A NUL would hide recipients behind it. */
-    expect_unsendable("Bcc: a@b,\0 c@d\n\nx\n", 18, TRUE, "NUL");
-    g_autoptr(Message) eight_bit = scan("A: b\n\n\303\274\n");
-    cr_expect(message_is_eight_bit(eight_bit));
-    cr_expect(message_check_sendable(eight_bit, TRUE, NULL));
+    g_autoptr(GString) text = g_string_new(head);
+    g_string_append_len(text, body, (gssize)len);
+    expect_unsendable(text->str, text->len, TRUE, fragment);
 }
 
-Test(message, an_endless_line_is_found_and_not_held_in_memory)
+Test(message, what_may_not_be_changed_is_refused_with_its_line)
 {
-    g_autofree char *body = g_strnfill(300 * 1024, 'x');
-    g_autofree char *text = g_strdup_printf("A: b\n\n%s", body);
-    expect_unsendable(text, strlen(text), TRUE, "longer than 998");
+    static const char parts[] = "Content-Type: multipart/mixed; boundary=x\n\n";
+    static const char encoded[] = "Content-Transfer-Encoding: Base64\n\n";
+    g_autofree char *long_line = g_strnfill(999, 'x');
+    expect_unsendable_part(parts, long_line, 999, "line 3");
+    expect_unsendable_part(encoded, long_line, 999, "line 3");
+    expect_unsendable_part(parts, "a\nx\0y\n", 6, "line 4 of the message holds a NUL");
+    expect_unsendable_part("From x\nContent-Type: message/rfc822\n\n", "x\ry\n", 4,
+                           "line 4 of the message holds a carriage return");
+    const char eight_bit[] = "Content-Type: multipart/mixed\n\n\303\274\n";
+    expect_unsendable(eight_bit, strlen(eight_bit), FALSE, "beyond ASCII");
+    g_autoptr(Message) fine = scan(eight_bit);
+    cr_expect(message_prepare(fine, &everything, NULL));
+    cr_expect(message_is_eight_bit(fine));
+}
+
+Test(message, a_header_that_nobody_could_read_is_refused)
+{
+    g_autofree char *word = g_strnfill(999, 'x');
+    g_autofree char *endless = g_strdup_printf("A: b\nC: %s\n\nx\n", word);
+    expect_unsendable(endless, strlen(endless), TRUE, "line 2");
+    expect_unsendable("A: b\nC: d\re\n\nx\n", 15, TRUE,
+                      "line 2 of the message holds a carriage return");
+    expect_unsendable("A: b\0c\n\nx\n", 10, TRUE, "line 1 of the message holds a NUL");
+}
+
+Test(message, a_nul_hides_no_recipients)
+{
+    g_autoptr(Message) message = scan_bytes("Bcc: a@b,\0 c@d\n\nx\n", 18);
+    g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    cr_expect_not(message_recipients(message, addresses, &error));
+    cr_expect(error && strstr(error->message, "NUL"));
+}
+
+/* What a body is after a message's way through encodings. */
+typedef struct {
+    const char *body; /* behind the header */
+    gsize len;
+    const char *encoding;
+    GString *out;
+} Received;
+
+static Received receive(Message *message, gboolean eight_bit_mime)
+{
+    const MessageOffer offer = {.eight_bit_mime = eight_bit_mime};
+    g_autoptr(GError) error = NULL;
+    Received received = {.out = g_string_new(NULL)};
+    cr_assert(message_prepare(message, &offer, &error), "%s", error ? error->message : "");
+    cr_assert(message_stream(message, FALSE, append, received.out, NULL));
+    cr_assert_eq(message_size(message), received.out->len);
+    char *end = g_strstr_len(received.out->str, -1, "\r\n\r\n");
+    end = g_str_has_prefix(received.out->str, "\r\n") ? received.out->str - 2 : end;
+    received.body = end + 4;
+    received.len = received.out->len - (gsize)(received.body - received.out->str);
+    g_autofree char *header = g_strndup(received.out->str, (gsize)(end + 2 - received.out->str));
+    received.encoding = strstr(header, "Encoding: quoted-printable") ? "quoted-printable"
+                        : strstr(header, "Encoding: base64")         ? "base64"
+                                                                     : "";
+    if (*received.encoding) {
+        g_autofree char *lower = g_ascii_strdown(header, -1);
+        cr_assert(strstr(lower, "mime-version: 1.0") && strstr(lower, "content-type: "));
+    }
+    return received;
+}
+
+/* RFC 2045 section 6.7, the other way. */
+static GString *decode_quoted(const char *text, gsize len)
+{
+    GString *plain = g_string_new(NULL);
+    for (gsize i = 0; i < len; i++) {
+        if (text[i] != '=') {
+            g_string_append_c(plain, text[i]);
+        } else if (text[i + 1] == '\r') {
+            i += 2;
+        } else {
+            g_string_append_c(plain, (char)(g_ascii_xdigit_value(text[i + 1]) * 16 +
+                                            g_ascii_xdigit_value(text[i + 2])));
+            i += 2;
+        }
+    }
+    return plain;
+}
+
+/* The body with CRLF as its line ends; final: also at its end. */
+static GString *canonical(const GString *body, gboolean final)
+{
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < body->len; i++) {
+        if (body->str[i] == '\n' && (i == 0 || body->str[i - 1] != '\r'))
+            g_string_append_c(text, '\r');
+        g_string_append_c(text, body->str[i]);
+    }
+    if (final && body->len > 0 && body->str[body->len - 1] != '\n')
+        g_string_append(text, "\r\n");
+    return text;
+}
+
+static void expect_survives(const char *head, const GString *body, gboolean eight_bit_mime)
+{
+    g_autoptr(GString) text = g_string_new(head);
+    g_string_append_len(text, body->str, (gssize)body->len);
+    g_autoptr(Message) message = scan_bytes(text->str, text->len);
+    Received received = receive(message, eight_bit_mime);
+    GString *decoded = NULL, *expected = NULL;
+    if (strcmp(received.encoding, "base64") == 0) {
+        gsize len = 0;
+        guchar *bytes = g_base64_decode(received.body, &len);
+        decoded = g_string_new_len((char *)bytes, (gssize)len);
+        expected = g_string_new_len(body->str, (gssize)body->len);
+        g_free(bytes);
+    } else if (*received.encoding) {
+        decoded = decode_quoted(received.body, received.len);
+        expected = canonical(body, FALSE);
+    } else {
+        decoded = g_string_new_len(received.body, (gssize)received.len);
+        expected = canonical(body, TRUE);
+    }
+    cr_assert(g_string_equal(decoded, expected), "%s\n--- became\n%s", text->str,
+              received.out->str);
+    g_auto(GStrv) lines = g_strsplit(received.body, "\r\n", -1);
+    for (guint i = 0; *received.encoding && lines[i]; i++) {
+        cr_assert_leq(strlen(lines[i]), 76);
+        cr_assert(g_str_is_ascii(lines[i]) && !strpbrk(lines[i], "\r\n"));
+        gsize len = strlen(lines[i]);
+        cr_assert(len == 0 ||
+                  (lines[i][len - 1] != ' ' && lines[i][len - 1] != '\t' && lines[i][0] != '.'));
+    }
+    g_string_free(decoded, TRUE);
+    g_string_free(expected, TRUE);
+    g_string_free(received.out, TRUE);
+}
+
+Test(message, whatever_the_body_is_what_arrives_says_the_same)
+{
+    static const char *const heads[] = {
+        "\n",
+        "Subject: s\n\n",
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n",
+        "Content-Type: application/octet-stream\nMIME-Version: 1.0\n\n",
+    };
+    static const char alphabet[] = "ab  =.\t\n\n\n\r\r\n\303\274\377x\0F";
+    GRand *rand = g_rand_new_with_seed(11);
+    for (guint round = 0; round < 4000; round++) {
+        g_autoptr(GString) body = g_string_new(NULL);
+        guint len = (guint)g_rand_int_range(rand, 0, 200);
+        for (guint i = 0; i < len; i++)
+            g_string_append_c(body,
+                              alphabet[g_rand_int_range(rand, 0, (gint32)sizeof alphabet - 1)]);
+        if (round % 50 == 1) /* across the reader's buffer, without and with a line end */
+            for (guint i = 0; i < 70000 + round; i++)
+                g_string_append_c(body, i % 300 || round % 100 == 1 ? 'y' : '\n');
+        expect_survives(heads[round % 4], body, round % 3 == 0);
+    }
+    g_rand_free(rand);
+}
+
+Test(message, text_goes_as_quoted_printable_and_the_rest_as_base64_only_where_it_must)
+{
+    static const struct {
+        const char *text, *encoding;
+        gboolean eight_bit_mime;
+    } cases[] = {
+        {"A: b\n\nplain\n", "", FALSE},
+        {"A: b\n\n\303\274\n", "", TRUE},
+        {"A: b\n\n\303\274\n", "quoted-printable", FALSE},
+        {"A: b\n\n50%\r100%\r\n", "quoted-printable", TRUE}, /* a cron job that runs curl */
+        {"Content-Type: text/html\n\n\303\274", "quoted-printable", FALSE},
+        {"Content-Type: image/png\n\n\303\274", "base64", FALSE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Message) message = scan(cases[i].text);
+        Received received = receive(message, cases[i].eight_bit_mime);
+        cr_expect_str_eq(received.encoding, cases[i].encoding, "%s", cases[i].text);
+        g_string_free(received.out, TRUE);
+    }
+}
+
+Test(message, an_encoded_body_is_labelled_with_what_it_is)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"\n\303\274\n", "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                         "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n"},
+        {"\n\374\n", "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
+                     "Content-Transfer-Encoding: quoted-printable\r\n\r\n=FC\r\n"},
+        {"\na\rb\n", "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n"
+                     "Content-Transfer-Encoding: quoted-printable\r\n\r\na=0Db\r\n"},
+        {"mime-version: 1.0\ncontent-type: text/x\nCONTENT-TRANSFER-ENCODING: 8bit (it "
+         "is)\n\n\303\274\n",
+         "mime-version: 1.0\r\ncontent-type: text/x\r\nContent-Transfer-Encoding: "
+         "quoted-printable\r\n\r\n"
+         "=C3=BC\r\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Message) message = scan(cases[i].text);
+        Received received = receive(message, FALSE);
+        cr_expect_str_eq(received.out->str, cases[i].expected);
+        g_string_free(received.out, TRUE);
+    }
+}
+
+Test(message, header_text_beyond_ascii_is_encoded)
+{
+    expect_out("Subject: Gr\303\274\303\237e aus K\303\266ln\n\n",
+               "Subject: =?UTF-8?B?R3LDvMOfZQ==?= aus =?UTF-8?B?S8O2bG4=?=\r\n\r\n");
+    expect_out("Subject: \303\274 \303\274\n\n", "Subject: =?UTF-8?B?w7wgw7w=?=\r\n\r\n");
+    expect_out("Subject: a\n \303\274\n\n", "Subject: a =?UTF-8?B?w7w=?=\r\n\r\n");
+    expect_out("Subject: \374\n\n", "Subject: =?unknown-8bit?B?/A==?=\r\n\r\n");
+    expect_out("From: J\303\274rgen Q <j@x.example>, k@x.example\n\n",
+               "From: =?UTF-8?B?SsO8cmdlbg==?= Q <j@x.example>, k@x.example\r\n\r\n");
+    expect_out("From: \"J\303\274, \\\"x\\\"\" <j@x.example> (\303\274)\n\n",
+               "From: =?UTF-8?B?SsO8LCAieCI=?= <j@x.example> (=?UTF-8?B?w7w=?=)\r\n\r\n");
+    expect_out("To: a@b\303\274cher.example, \"\303\274\" <c@b\303\274cher.example>\n\n",
+               "To: a@xn--bcher-kva.example, =?UTF-8?B?w7w=?= <c@xn--bcher-kva.example>\r\n\r\n");
+    /* Parameters of MIME take no encoded words. */
+    expect_out("Content-Disposition: inline; filename=\"\303\274\"\n\n",
+               "Content-Disposition: inline; filename=\"\303\274\"\r\n\r\n");
+}
+
+Test(message, a_local_part_beyond_ascii_needs_smtputf8_and_is_left_alone)
+{
+    const MessageOffer plain = {.eight_bit_mime = TRUE};
+    g_autoptr(Message) message = scan("To: \303\274 <\303\274@x.example>\n\nx\n");
+    g_autoptr(GError) error = NULL;
+    GString *out = stream(message, FALSE);
+    cr_expect(message_needs_smtp_utf8(message));
+    cr_expect_str_eq(out->str, "To: \303\274 <\303\274@x.example>\r\n\r\nx\r\n");
+    g_string_free(out, TRUE);
+    cr_expect_not(message_prepare(message, &plain, &error));
+    cr_expect(error && strstr(error_meaning(error), "SMTPUTF8"));
+    g_autoptr(Message) ascii = scan("To: \303\274 <u@x.example>\n\nx\n");
+    cr_expect(message_prepare(ascii, &plain, NULL));
+    cr_expect_not(message_needs_smtp_utf8(ascii));
+}
+
+Test(message, long_header_lines_are_folded_at_blanks)
+{
+    g_autoptr(GString) in = g_string_new("References:");
+    for (guint i = 0; i < 60; i++)
+        g_string_append_printf(in, " <message-%u-of-a-long-thread@lists.example.com>", i);
+    g_autofree char *value = g_strdup(in->str);
+    g_string_append(in, "\n\nx\n");
+    g_autoptr(Message) message = scan(in->str);
+    GString *out = stream(message, FALSE);
+    g_auto(GStrv) lines = g_strsplit(out->str, "\r\n", -1);
+    for (guint i = 0; lines[i]; i++)
+        cr_expect_leq(strlen(lines[i]), 998);
+    g_string_replace(out, "\r\n ", " ", 0);
+    cr_expect(g_str_has_prefix(out->str, value));
+    g_string_free(out, TRUE);
+}
+
+Test(message, a_foreign_from_gives_way_and_is_kept)
+{
+    g_autoptr(Message) message = scan("To: a@b\nfrom: root@host\n (Cron)\n\nx\n");
+    message_replace_from(message, "root on host <me@x.example>");
+    message_complete(message, "me@x.example", NULL, 0);
+    GString *out = stream(message, FALSE);
+    cr_expect(g_str_has_prefix(out->str, "From: root on host <me@x.example>\r\nDate: "), "%s",
+              out->str);
+    cr_expect(strstr(out->str, "\r\nTo: a@b\r\nX-Original-from: root@host\r\n (Cron)\r\n\r\nx\r\n"),
+              "%s", out->str);
+    g_string_free(out, TRUE);
+}
+
+Test(message, a_stamp_gives_every_try_the_same_date_and_id)
+{
+    g_autoptr(Message) message = scan("To: a@b\n\nx\n");
+    message_stamp(message, "Thu, 1 Jan 1970 00:00:00 +0000", "<1@x>");
+    message_complete(message, "me@x.example", NULL, 1795173673);
+    cr_expect_str_eq(message_id(message), "<1@x>");
+    GString *out = stream(message, FALSE);
+    cr_expect(strstr(out->str, "Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n"));
+    cr_expect(strstr(out->str, "Message-ID: <1@x>\r\n"));
+    g_string_free(out, TRUE);
+}
+
+Test(message, what_it_does_is_said)
+{
+    g_autoptr(Message) message = scan("Bcc: a@b\nFrom: root\n\na\rb\n");
+    message_replace_from(message, "me@x.example");
+    message_complete(message, "me@x.example", NULL, 0);
+    cr_assert(message_prepare(message, &everything, NULL));
+    g_autofree char *text = message_explain(message);
+    cr_expect_str_eq(
+        text, "Date is added\nMessage-ID is added\n"
+              "From becomes me@x.example; the old one is kept as X-Original-From\n"
+              "Bcc is left out\n"
+              "the body goes as quoted-printable: its line 1 holds a carriage return that is no "
+              "line end\n");
+    g_autoptr(Message) plain = scan("From: a@b\nDate: x\nMessage-ID: <y>\n\nx\n");
+    cr_assert(message_prepare(plain, &everything, NULL));
+    g_autofree char *nothing = message_explain(plain);
+    cr_expect_str_eq(nothing, "");
 }
 
 Test(message, an_endless_header_is_refused)
 {
     g_autoptr(GString) in = g_string_new("A: b\n");
-    while (in->len <= MESSAGE_HEADER_MAX_LEN)
+    while (in->len <= HEADER_MAX_LEN)
         g_string_append(in, " folded and folded and folded and folded and folded and folded\n");
     cr_expect_null(message_scan(file_with(in->str, in->len), NULL));
 }

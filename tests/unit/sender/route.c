@@ -20,8 +20,8 @@ Test(route, a_whole_one_is_read)
                                    "message\":7,\"ehlo_name\":\"e\"}}");
     cr_assert_not_null(route);
     cr_expect_eq(route->servers->len, 2);
-    cr_expect_eq(g_array_index(route->servers, RouteServer, 0).tls, SMTP_TLS_IMPLICIT);
-    cr_expect_eq(g_array_index(route->servers, RouteServer, 1).tls, SMTP_TLS_STARTTLS);
+    cr_expect_eq(g_array_index(route->servers, SmtpServer, 0).tls, SMTP_TLS_IMPLICIT);
+    cr_expect_eq(g_array_index(route->servers, SmtpServer, 1).tls, SMTP_TLS_STARTTLS);
     cr_expect_eq(route->recipients_max, 7);
     cr_expect_str_eq(route->ca_pem, "PEM");
     cr_expect_str_eq(route->ehlo_name, "e");

@@ -67,11 +67,10 @@ static char *expect_failure(const char *const *texts, PostkeyErrorCode code, con
     const Diagnosis *refusal = NULL;
     g_autoptr(GError) error = NULL;
     script_start(&script, texts);
-    SmtpServer server = {.host = "127.0.0.1",
-                         .port = script.port,
-                         .tls = SMTP_TLS_STARTTLS,
-                         .ehlo_name = "me.example"};
-    cr_expect_null(smtp_open(&server, &refusal, &error));
+    SmtpServer server = {
+        .host = (char *)"127.0.0.1", .port = script.port, .tls = SMTP_TLS_STARTTLS};
+    SmtpRoad road = {.servers = &server, .n_servers = 1, .ehlo_name = "me.example"};
+    cr_expect_null(smtp_open(&road, &refusal, &error));
     cr_assert_not_null(error);
     cr_expect(g_error_matches(error, POSTKEY_ERROR, (int)code), "%s", error->message);
     cr_expect(strstr(error->message, fragment), "%s", error->message);
@@ -139,10 +138,11 @@ Test(smtp, a_closed_connection_is_told)
 
 Test(smtp, a_port_where_nobody_listens_is_told)
 {
-    SmtpServer server = {.host = "127.0.0.1", .port = 1};
+    SmtpServer server = {.host = (char *)"127.0.0.1", .port = 1};
+    SmtpRoad road = {.servers = &server, .n_servers = 1};
     const Diagnosis *refusal = NULL;
     g_autoptr(GError) error = NULL;
-    cr_expect_null(smtp_open(&server, &refusal, &error));
+    cr_expect_null(smtp_open(&road, &refusal, &error));
     cr_expect(g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE));
 }
 

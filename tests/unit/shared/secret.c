@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,19 @@ Test(secret, its_pages_stay_out_of_core_dumps)
 {
     g_autoptr(Secret) secret = secret_new("not for a core file", -1);
     cr_expect(pages_have_flag(secret_reveal(secret), " dd"));
+}
+
+Test(secret, its_pages_are_locked_where_the_limit_allows)
+{
+    gsize page = (gsize)sysconf(_SC_PAGESIZE);
+    void *probe = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(probe, MAP_FAILED);
+    gboolean allowed = mlock(probe, page) == 0 && pages_have_flag(probe, " lo");
+    munmap(probe, page);
+    if (!allowed)
+        cr_skip("nobody may lock memory here, or a sanitizer does not");
+    g_autoptr(Secret) secret = secret_new("not for the swap", -1);
+    cr_expect(pages_have_flag(secret_reveal(secret), " lo"));
 }
 
 Test(secret, a_child_after_fork_sees_nothing)
