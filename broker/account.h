@@ -107,6 +107,17 @@ void account_reject_token(Account *account, const Secret *token, const char *det
  * the token that came with it; NULL where none did (an app password). */
 void account_authorized(Account *account, const OauthTokenReply *reply);
 
+/* Holds the account still: for whoever takes its credential away, and must not miss one that is
+ * just being replaced. From now on no refresh is started, and held runs once, as soon as none is in
+ * flight and what it brought is in the store (or kept, unsaved.h): later, never from inside this
+ * call. gone is POSTKEY_ERROR_ACCOUNT_NOT_FOUND where the account was removed meanwhile, else NULL.
+ * The token in the cache is still served; who wants another one waits. Ends with the account, or
+ * with account_release(), which lets those who wait ask again; as many of these as there were
+ * holds. */
+typedef void (*AccountHeld)(const GError *gone, gpointer data);
+void account_hold(Account *account, AccountHeld held, gpointer data);
+void account_release(Account *account);
+
 /* Connection places: FALSE when max (0: no limit) are taken. */
 gboolean account_take_place(Account *account, gint64 max);
 void account_return_place(Account *account);
