@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define CHUNK_LEN ((gsize)64 * 1024)
-#define HEADER_LINES_MAX 200U
+#define HEADER_FIELDS_MAX 200U
 #define LINE_SHOWN_LEN ((gsize)400)
 
 static gboolean copy_raw(int fd, GError **error)
@@ -38,22 +38,18 @@ static gboolean copy_raw(int fd, GError **error)
 /* The header section, fit for a terminal. */
 static gboolean append_header(GString *text, int fd, GError **error)
 {
-    g_autoptr(LineReader) reader = line_reader_new(fd, 0);
-    g_autoptr(GError) failed = NULL;
-    HeaderWalk walk = {0};
-    Line line;
-    for (guint i = 0; i < HEADER_LINES_MAX && line_reader_next(reader, &line, &failed); i++) {
-        HeaderLine kind = header_walk(&walk, &line);
-        if (kind != HEADER_LINE_FIELD && kind != HEADER_LINE_CONTINUATION)
-            return TRUE;
-        g_autofree char *bytes = g_strndup(line.bytes, line.len);
-        g_autofree char *shown = log_printable(bytes, LINE_SHOWN_LEN);
-        g_string_append_printf(text, "  %s\n", shown);
+    g_autoptr(Header) header = header_read(fd, error);
+    if (!header)
+        return FALSE;
+    for (guint i = 0; i < MIN(header->entries->len, HEADER_FIELDS_MAX); i++) {
+        const HeaderEntry *entry = g_ptr_array_index(header->entries, i);
+        g_auto(GStrv) lines = g_strsplit(entry->raw->str, "\r\n", -1);
+        for (char **line = lines; *line; line++) {
+            g_autofree char *shown = log_printable(*line, LINE_SHOWN_LEN);
+            g_string_append_printf(text, "  %s\n", shown);
+        }
     }
-    if (!failed)
-        return TRUE;
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return FALSE;
+    return TRUE;
 }
 
 /* That a person has looked at a report ends its being listed as unseen. It is no harm when it
