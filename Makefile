@@ -85,6 +85,8 @@ $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
+  private FLAGS = -Itests/fuzz -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
@@ -142,17 +144,33 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
 
+# Loaded into a broker to move its clocks; nothing of ours is in it, so it is built without ours.
+CLOCK_SHIM := $(BUILD)/tests/clock-shim.so
+$(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
+	@echo '  LINK  $@'; mkdir -p $(@D); \
+	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
+
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
-# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/.
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/, and in targets-sender/ where
+# the transport is a fake.
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
-FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+SENDER_FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets-sender/*.c)))
+FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c))) $(FUZZ_SENDER) $(SENDER_FUZZ_TARGETS)
 FUZZ_SENDER_OBJECTS := $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
                 $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes/*.c))
+# Those of the sender, whose network is the transport.
+SENDER_FUZZ_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
+                       $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/replay-,$(FUZZ_TARGETS))
 $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_OBJECTS)
 	$(call link,$(BROKER_PKG)) -lm
+$(addprefix $(BUILD)/tests/replay-,$(SENDER_FUZZ_TARGETS)): $(BUILD)/tests/replay-%: \
+  $(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/replay.o $(SENDER_FUZZ_OBJECTS)
+	$(call link,$(SENDER_PKG)) -lm
+$(addprefix $(BUILD)/fuzz/,$(SENDER_FUZZ_TARGETS)): $(BUILD)/fuzz/%: \
+  $(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(SENDER_FUZZ_OBJECTS)
+	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS)
 	$(call link,$(BROKER_PKG)) -fsanitize=fuzzer -lm
 $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_SENDER_OBJECTS)
@@ -197,7 +215,7 @@ check: deps-tests
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
-check-installed: test $(SIM) $(SESSION_TEST)
+check-installed: test $(SIM) $(SESSION_TEST) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD)
 
 .PHONY: demo
@@ -218,18 +236,18 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 install: all
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
-	install -m 644 shared/org.postkey.Broker.varlink $(DATADIR)
+	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
 
 uninstall:
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rmdir $(DATADIR) 2>/dev/null || true
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers

@@ -30,6 +30,13 @@ struct AccountWaiter {
     GError *early_error;
 };
 
+typedef struct {
+    Account *account;
+    AccountHeld held;
+    gpointer data;
+    guint soon; /* the idle source that tells it */
+} Hold;
+
 struct Account {
     Context *context;
     char *name, *address, *login, *provider;
@@ -37,6 +44,7 @@ struct Account {
     char *reason, *hint;
 
     Secret *token;
+    Secret *answer;       /* which tells the token; NULL: nobody asked yet */
     gint64 token_ends_us; /* CLOCK_BOOTTIME */
     gint64 token_life_s;
     gint64 token_expires_at; /* wall clock */
@@ -45,6 +53,8 @@ struct Account {
     AccountRefresh *refresh; /* in flight */
     gint64 refresh_began_us;
     GQueue waiters;    /* of AccountWaiter */
+    guint holds;       /* no refresh is started while there are any */
+    GQueue holding;    /* of Hold, those that were not told yet */
     Timer *next;       /* an early refresh, or another try */
     Timer *keep_alive; /* a refresh of an account that nobody asks for */
     guint failures;
@@ -126,6 +136,23 @@ static gint64 token_left_s(const Account *account)
     return account->token ? (account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC : 0;
 }
 
+/* When the token ends by the wall clock as it stands now, which may have been set since the token
+ * came; never otherwise than before for a rounding. */
+static gint64 token_expires_at(const Account *account)
+{
+    gint64 at = (g_get_real_time() + account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC;
+    return ABS(at - account->token_expires_at) <= 1 ? account->token_expires_at : at;
+}
+
+static void follow_wall_clock(Account *account)
+{
+    gint64 at = token_expires_at(account);
+    if (at == account->token_expires_at)
+        return;
+    account->token_expires_at = at;
+    g_clear_pointer(&account->answer, secret_free); /* it tells the old one */
+}
+
 static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
 {
     if (min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT)
@@ -135,8 +162,10 @@ static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
 
 static void fill_token(const Account *account, AccountToken *token)
 {
-    *token = (AccountToken){
-        .user = user_of(account), .token = account->token, .expires_at = account->token_expires_at};
+    *token = (AccountToken){.user = user_of(account),
+                            .token = account->token,
+                            .expires_at = account->token_expires_at,
+                            .answer = account->answer};
 }
 
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token)
@@ -145,13 +174,26 @@ gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToke
     if (left_s <= 0 || left_s < wanted_validity_s(account, min_validity_s))
         return FALSE;
     account->used = TRUE;
+    follow_wall_clock(account);
     fill_token(account, token);
     return TRUE;
 }
 
-void account_drop_token(Account *account)
+void account_keep_answer(Account *account, Secret *answer)
+{
+    secret_free(account->answer);
+    account->answer = answer;
+}
+
+static void forget_token(Account *account)
 {
     g_clear_pointer(&account->token, secret_free);
+    g_clear_pointer(&account->answer, secret_free);
+}
+
+void account_drop_token(Account *account)
+{
+    forget_token(account);
     account->token_expires_at = -1;
     if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
         set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
@@ -163,7 +205,9 @@ void account_retry_now(Account *account)
 {
     account->failures = 0;
     account->retry_at_us = account->asked_to_wait_until_us;
-    plan_keep_alive(account, FALSE); /* the configuration may have changed it */
+    /* The configuration may have changed both. */
+    g_clear_pointer(&account->answer, secret_free);
+    plan_keep_alive(account, FALSE);
 }
 
 void account_reject_token(Account *account, const Secret *token, const char *detail)
@@ -247,6 +291,7 @@ static void answer_all(Account *account, const GError *error)
         /* Without an error the token is fresh; with one, what is still valid is better than
          * nothing. */
         gboolean served = !error || (content && token_left_s(account) > 0);
+        follow_wall_clock(account);
         fill_token(account, &token);
         account->used |= served;
         answer(waiter, served ? &token : NULL, served ? NULL : error);
@@ -257,12 +302,17 @@ static void answer_all(Account *account, const GError *error)
 
 static void start_refresh(Account *account);
 
+static gboolean may_refresh(const Account *account)
+{
+    return !account->refresh && account->holds == 0;
+}
+
 static void next_is_due(gpointer data)
 {
     Account *account = data;
     account->next = NULL;
     gboolean wanted = account->waiters.length > 0 || account->used;
-    if (wanted && !account->refresh && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
+    if (wanted && may_refresh(account) && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
         start_refresh(account);
 }
 
@@ -278,7 +328,7 @@ static void keep_alive_is_due(gpointer data)
 {
     Account *account = data;
     account->keep_alive = NULL;
-    if (!account->refresh && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
+    if (may_refresh(account) && account->state != ACCOUNT_AUTHORIZATION_REQUIRED)
         start_refresh(account);
 }
 
@@ -308,7 +358,7 @@ static void publish(Account *account, const OauthTokenReply *reply)
     gint64 now_us = timer_now_us();
     gint64 life_s = reply->expires_in >= 0 ? MIN(reply->expires_in, LIFE_MAX_S) : LIFE_DEFAULT_S;
     gint64 percent = EARLY_PERCENT - g_random_int_range(0, EARLY_JITTER_PERCENT + 1);
-    secret_free(account->token);
+    forget_token(account);
     account->token = secret_dup(reply->access_token);
     account->token_life_s = life_s;
     account->token_ends_us = now_us + life_s * G_USEC_PER_SEC;
@@ -390,6 +440,8 @@ static void count_refresh(const Account *account, const GError *error)
     counters->refresh_us[outcome_of(error)] += timer_now_us() - account->refresh_began_us;
 }
 
+static void tell_holding(Account *account);
+
 static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer data)
 {
     Account *account = data;
@@ -412,6 +464,7 @@ static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer d
                                  ? authorization_error(account)
                                  : NULL;
     answer_all(account, lost ? lost : error);
+    tell_holding(account);
 }
 
 static void start_refresh(Account *account)
@@ -463,7 +516,7 @@ AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint6
         return waiter;
     }
     waiter->deadline = timer_start(waiter->deadline_us, waiter_timed_out, waiter);
-    if (account->refresh)
+    if (!may_refresh(account))
         return waiter;
     if (account->retry_at_us > timer_now_us())
         schedule(account, account->retry_at_us);
@@ -476,6 +529,7 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
 {
     /* A refresh with the old credential must not speak any more. */
     account_refresh_abandon(g_steal_pointer(&account->refresh));
+    tell_holding(account);
     account->forced_at_us = 0;
     if (reply) {
         publish(account, reply);
@@ -488,6 +542,56 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
     set_state(account, ACCOUNT_READY, NULL, NULL);
     g_autoptr(GError) no_token = no_token_error(account);
     answer_all(account, no_token);
+}
+
+/* ---- holding still ---- */
+
+static void hold_end(Hold *hold, const GError *gone)
+{
+    AccountHeld held = hold->held;
+    gpointer data = hold->data;
+    g_queue_remove(&hold->account->holding, hold);
+    g_clear_handle_id(&hold->soon, g_source_remove);
+    g_free(hold);
+    held(gone, data);
+}
+
+static gboolean tell_hold(gpointer data)
+{
+    Hold *hold = data;
+    hold->soon = 0;
+    hold_end(hold, NULL);
+    return G_SOURCE_REMOVE;
+}
+
+/* No refresh is in flight any more. */
+static void tell_holding(Account *account)
+{
+    for (GList *item = account->holding.head; item; item = item->next) {
+        Hold *hold = item->data;
+        if (!hold->soon)
+            hold->soon = g_idle_add(tell_hold, hold);
+    }
+}
+
+void account_hold(Account *account, AccountHeld held, gpointer data)
+{
+    Hold *hold = g_new0(Hold, 1);
+    *hold = (Hold){.account = account, .held = held, .data = data};
+    g_queue_push_tail(&account->holding, hold);
+    account->holds++;
+    if (!account->refresh)
+        tell_holding(account);
+}
+
+void account_release(Account *account)
+{
+    if (account->holds == 0 || --account->holds > 0)
+        return;
+    /* What came due meanwhile. */
+    plan_keep_alive(account, FALSE);
+    if (account->waiters.length > 0)
+        schedule(account, account->retry_at_us);
 }
 
 /* ---- connection places ---- */
@@ -518,6 +622,7 @@ Account *account_new(Context *context, const AccountIdentity *identity)
     account->provider = g_strdup(identity->provider);
     account->token_expires_at = -1;
     g_queue_init(&account->waiters);
+    g_queue_init(&account->holding);
     const StateAccount *record = record_of(account);
     if (!record)
         set_authorization_required(account, "nobody has authorized it yet");
@@ -534,9 +639,11 @@ void account_free(Account *account)
     g_autoptr(GError) gone = NULL;
     error_set(&gone, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "it was removed while this call waited", NULL,
               "there is no account %s", account->name);
-    g_clear_pointer(&account->token, secret_free);
+    forget_token(account);
     while (account->waiters.head)
         answer(account->waiters.head->data, NULL, gone);
+    while (account->holding.head)
+        hold_end(account->holding.head->data, gone);
     account_refresh_abandon(account->refresh);
     timer_cancel(account->next);
     timer_cancel(account->keep_alive);
@@ -571,7 +678,7 @@ AccountInfo account_info(const Account *account)
         .reason = account->reason,
         .hint = account->hint,
         .scopes = record && record->scopes ? (const char *const *)record->scopes : no_scopes,
-        .token_expires_at = token_left_s(account) > 0 ? account->token_expires_at : -1,
+        .token_expires_at = token_left_s(account) > 0 ? token_expires_at(account) : -1,
         .authorization_expires_at = record ? record->authorization_expires_at : -1,
         .authorized_at = record ? record->authorized_at : -1,
         .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,

@@ -41,8 +41,9 @@ typedef struct {
 
 typedef struct {
     const char *user;
-    const Secret *token; /* borrowed for the callback */
-    gint64 expires_at;   /* wall clock, seconds */
+    const Secret *token;  /* borrowed for the callback */
+    gint64 expires_at;    /* wall clock, seconds */
+    const Secret *answer; /* that account_keep_answer() kept; NULL: none */
 } AccountToken;
 
 /* Who an account is; all borrowed and copied. login is NULL when address itself signs in. */
@@ -73,6 +74,11 @@ gboolean account_has_identity(const Account *account, const AccountIdentity *ide
  * no storm. */
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token);
 
+/* Keeps what GetToken answers (taken) with the token in the cache, which it tells: making it anew
+ * is most of what a call costs. It is gone with the token, and with account_retry_now(), as it also
+ * tells what the configuration says. There must be a token. */
+void account_keep_answer(Account *account, Secret *answer);
+
 /* Exactly one of token and error is there: POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION,
  * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. */
 typedef void (*AccountTokenDone)(const AccountToken *token, const GError *error, gpointer data);
@@ -100,6 +106,17 @@ void account_reject_token(Account *account, const Secret *token, const char *det
 /* The account has a new credential: it is in the store already, its record in the state. reply is
  * the token that came with it; NULL where none did (an app password). */
 void account_authorized(Account *account, const OauthTokenReply *reply);
+
+/* Holds the account still: for whoever takes its credential away, and must not miss one that is
+ * just being replaced. From now on no refresh is started, and held runs once, as soon as none is in
+ * flight and what it brought is in the store (or kept, unsaved.h): later, never from inside this
+ * call. gone is POSTKEY_ERROR_ACCOUNT_NOT_FOUND where the account was removed meanwhile, else NULL.
+ * The token in the cache is still served; who wants another one waits. Ends with the account, or
+ * with account_release(), which lets those who wait ask again; as many of these as there were
+ * holds. */
+typedef void (*AccountHeld)(const GError *gone, gpointer data);
+void account_hold(Account *account, AccountHeld held, gpointer data);
+void account_release(Account *account);
 
 /* Connection places: FALSE when max (0: no limit) are taken. */
 gboolean account_take_place(Account *account, gint64 max);

@@ -20,8 +20,9 @@ struct AccountRefresh {
     gboolean interrupted_before; /* an earlier answer of the provider never reached the store */
 };
 
-static void refresh_free(AccountRefresh *refresh)
+static void refresh_free(gpointer data)
 {
+    AccountRefresh *refresh = data;
     if (refresh->exchanging)
         exchanges_end(refresh->context->exchanges);
     lookup_cancel(refresh->lookup);
@@ -38,8 +39,22 @@ void account_refresh_abandon(AccountRefresh *refresh)
     if (!refresh)
         return;
     refresh->done = NULL;
-    if (!refresh->asking_store)
+    if (refresh->asking_store)
+        g_hash_table_add(refresh->context->abandoned, refresh);
+    else
         refresh_free(refresh);
+}
+
+GHashTable *account_refresh_abandoned_new(void)
+{
+    return g_hash_table_new_full(g_direct_hash, g_direct_equal, refresh_free, NULL);
+}
+
+/* The store has answered. */
+static void end_asking(AccountRefresh *refresh)
+{
+    refresh->asking_store = FALSE;
+    (void)g_hash_table_steal(refresh->context->abandoned, refresh); /* if it is there */
 }
 
 static StateAccount *record_of(const AccountRefresh *refresh)
@@ -149,7 +164,7 @@ static void mark_lost(AccountRefresh *refresh, const char *reason)
 static void rotated_token_stored(const GError *error, gpointer data)
 {
     AccountRefresh *refresh = data;
-    refresh->asking_store = FALSE;
+    end_asking(refresh);
     if (error && error->code == POSTKEY_ERROR_REFUSED) {
         log_notice("%s: another credential took the place of the rotated refresh token",
                    refresh->account_name);
@@ -247,7 +262,7 @@ static void ask_provider(AccountRefresh *refresh)
 static void credential_arrived(const Secret *value, const GError *error, gpointer data)
 {
     AccountRefresh *refresh = data;
-    refresh->asking_store = FALSE;
+    end_asking(refresh);
     if (!refresh->done || error) {
         finish(refresh, error);
         return;

@@ -22,6 +22,11 @@ AccountRefresh *account_refresh_start(Context *context, const char *account_name
                                       const char *provider_name, AccountRefreshDone done,
                                       gpointer data);
 
+/* For Context.abandoned, which owns those that nobody waits for but the store: it cannot be told to
+ * forget a call. To be freed after the store, which answers no more then, and before the exchanges.
+ * Returns owned. */
+GHashTable *account_refresh_abandoned_new(void);
+
 /* For unsaved_new(): the store has taken the account's rotated token after all. context is a
  * Context. */
 void account_refresh_saved(const char *account_name, gpointer context);

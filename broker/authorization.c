@@ -39,14 +39,16 @@ static void end_flows(Authorization *authorization, const GError *error)
     g_clear_pointer(&authorization->device, flow_device_free);
     FlowBrowser *browser = g_steal_pointer(&authorization->browser);
     if (error) {
-        g_autofree char *text = g_strdup_printf("%s %s", error->message,
-                                                error_meaning(error) ? error_meaning(error) : "");
-        flow_browser_free(browser, FALSE, "Not authorized", text);
+        flow_browser_free(browser, &(RedirectOutcome){.heading = "Not authorized",
+                                                      .what = error->message,
+                                                      .meaning = error_meaning(error),
+                                                      .remedy = error_remedy(error)});
         return;
     }
-    g_autofree char *text = g_strdup_printf(
-        "postkey may now send mail for %s. You can close this page.", authorization->address);
-    flow_browser_free(browser, TRUE, "All set", text);
+    g_autofree char *what = g_strdup_printf("Programs on your computer can now send mail as %s.",
+                                            authorization->address);
+    flow_browser_free(browser,
+                      &(RedirectOutcome){.success = TRUE, .heading = "All set", .what = what});
 }
 
 static void authorization_free(Authorization *authorization, const GError *error)

@@ -1,7 +1,6 @@
 #include "call.h"
 
 #include "errors.h"
-#include "secret.h"
 
 #define INTERFACE "org.postkey.Broker."
 
@@ -104,6 +103,11 @@ static void send_last(Call *call, char *text)
 void call_reply(Call *call, cJSON *parameters)
 {
     send_last(call, varlink_reply_format(parameters, FALSE));
+}
+
+void call_reply_text(Call *call, const Secret *text)
+{
+    send_last(call, g_strdup(secret_reveal(text)));
 }
 
 void call_error(Call *call, const char *error_name, cJSON *parameters)

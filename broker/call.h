@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "secret.h"
 #include "varlink.h"
 
 #include <sys/types.h>
@@ -47,6 +48,8 @@ void call_on_hangup(Call *call, void (*hung_up)(gpointer data), gpointer data);
 /* Each takes parameters (NULL for none). */
 void call_continue(Call *call, cJSON *parameters);
 void call_reply(Call *call, cJSON *parameters);
+/* The reply that this text was made for, by varlink_reply_format(). */
+void call_reply_text(Call *call, const Secret *text);
 void call_error(Call *call, const char *error_name, cJSON *parameters);
 void call_invalid_parameter(Call *call, const char *name);
 

@@ -29,4 +29,6 @@ typedef struct {
     Metrics *metrics;
     GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
     GHashTable *authorizing; /* account name -> Authorization, those under way */
+    GHashTable
+        *abandoned; /* of AccountRefresh (account_refresh.h): set aside until the store answers */
 } Context;

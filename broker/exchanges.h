@@ -2,7 +2,7 @@
  *
  * A provider that rotates has ended the old token when it answers: the new one exists nowhere but
  * in this process until the store has it. So whoever ends the broker waits until none is on its
- * way.
+ * way. A revocation under way counts as well: what the provider has ended must not stay here.
  */
 #pragma once
 

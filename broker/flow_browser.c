@@ -2,7 +2,6 @@
 
 #include "errors.h"
 #include "pkce.h"
-#include "redirect.h"
 #include "timer.h"
 
 #include <string.h>
@@ -26,7 +25,7 @@ struct FlowBrowser {
     gboolean answered;
 };
 
-void flow_browser_free(FlowBrowser *flow, gboolean success, const char *heading, const char *text)
+void flow_browser_free(FlowBrowser *flow, const RedirectOutcome *outcome)
 {
     if (!flow)
         return;
@@ -36,7 +35,7 @@ void flow_browser_free(FlowBrowser *flow, gboolean success, const char *heading,
     g_clear_handle_id(&flow->early_end, g_source_remove);
     g_clear_error(&flow->early_error);
     if (flow->receiver)
-        redirect_finish(flow->receiver, success, heading, text);
+        redirect_finish(flow->receiver, outcome);
     secret_free(flow->state);
     secret_free(flow->verifier);
     g_free(flow->uri);

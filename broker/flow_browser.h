@@ -5,6 +5,7 @@
 
 #include "http.h"
 #include "oauth.h"
+#include "redirect.h"
 
 typedef struct FlowBrowser FlowBrowser;
 
@@ -41,4 +42,4 @@ gint64 flow_browser_expires_in(const FlowBrowser *flow);
 gboolean flow_browser_complete(FlowBrowser *flow, const char *redirect_url, GError **error);
 
 /* Ends it; a browser that waits gets this page. */
-void flow_browser_free(FlowBrowser *flow, gboolean success, const char *heading, const char *text);
+void flow_browser_free(FlowBrowser *flow, const RedirectOutcome *outcome);

@@ -75,7 +75,8 @@ static void expire(FlowDevice *flow)
  * answers again. */
 static void poll_after_failure(FlowDevice *flow, gint64 at_least_s)
 {
-    gint64 pause_s = MIN(flow->interval_s << MIN(++flow->failures, 10), FAILURE_PAUSE_MAX_S);
+    flow->failures++;
+    gint64 pause_s = MIN(flow->interval_s << MIN(flow->failures, 10), FAILURE_PAUSE_MAX_S);
     timer_cancel(flow->next_poll);
     flow->next_poll = timer_start_in(MAX(pause_s, at_least_s) * G_USEC_PER_SEC, poll_token, flow);
 }

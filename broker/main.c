@@ -261,6 +261,7 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
     broker->notify = notify_new(context, helper_fd);
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
+    context->abandoned = account_refresh_abandoned_new();
     broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
     broker->rotation = rotation_new(context);
     return TRUE;
@@ -355,6 +356,7 @@ static void broker_free(Broker *broker)
     http_client_free(context->http);
     unsaved_free(context->unsaved);
     store_switch_free(context->stores);
+    g_clear_pointer(&context->abandoned, g_hash_table_unref);
     events_free(context->events);
     exchanges_free(context->exchanges);
     ledger_free(context->ledger);

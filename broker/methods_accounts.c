@@ -106,7 +106,7 @@ static void remove_account(Methods *methods, Call *call, gboolean at_provider)
     removal->account = g_strdup(account_identity(account).name);
     removal->provider = g_strdup(account_identity(account).provider);
     call_on_hangup(call, removal_hung_up, removal);
-    removal->revocation = revocation_start(methods->context, methods->accounts, removal->account,
+    removal->revocation = revocation_start(methods->context, methods->accounts, account,
                                            at_provider, removal_done, removal);
 }
 

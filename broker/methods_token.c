@@ -27,8 +27,7 @@ static char **mechanisms_of(const Methods *methods, const Account *account)
     return g_strdupv(provider ? provider->mechanisms : NULL);
 }
 
-static void reply_token(Call *call, const char *account, const AccountToken *token,
-                        char **mechanisms)
+static cJSON *describe_token(const char *account, const AccountToken *token, char **mechanisms)
 {
     cJSON *reply = cJSON_CreateObject();
     json_add_string(reply, "account", account);
@@ -36,7 +35,26 @@ static void reply_token(Call *call, const char *account, const AccountToken *tok
     json_add_string(reply, "token", secret_reveal(token->token));
     json_add_time(reply, "expires", token->expires_at);
     json_add_strings(reply, "mechanisms", (const char *const *)mechanisms);
-    call_reply(call, reply);
+    return reply;
+}
+
+static void reply_token(Call *call, const char *account, const AccountToken *token,
+                        char **mechanisms)
+{
+    call_reply(call, describe_token(account, token, mechanisms));
+}
+
+/* The answer is made once for each token: programs ask for one again and again. */
+static void reply_cached(Methods *methods, Call *call, Account *account, AccountToken *token)
+{
+    if (!token->answer) {
+        g_auto(GStrv) mechanisms = mechanisms_of(methods, account);
+        cJSON *reply = describe_token(account_identity(account).name, token, mechanisms);
+        Secret *answer = secret_take(varlink_reply_format(reply, FALSE));
+        account_keep_answer(account, answer);
+        token->answer = answer;
+    }
+    call_reply_text(call, token->answer);
 }
 
 static void reply_refreshed(Call *call, const char *account, const AccountToken *token,
@@ -89,9 +107,8 @@ void method_get_token(Methods *methods, Call *call)
     gint64 timeout_s = call_int(call, "timeout", ACCOUNT_TIMEOUT_DEFAULT_S);
     AccountToken token;
     if (account_peek_token(account, min_validity_s, &token)) {
-        g_auto(GStrv) mechanisms = mechanisms_of(methods, account);
         metrics_account(methods->context->metrics, account_identity(account).name)->tokens_served++;
-        reply_token(call, account_identity(account).name, &token, mechanisms);
+        reply_cached(methods, call, account, &token);
         return;
     }
     (void)wait_start(methods, call, account, min_validity_s, MIN(timeout_s, ACCOUNT_TIMEOUT_MAX_S));

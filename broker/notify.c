@@ -2,9 +2,9 @@
 
 #include "log.h"
 #include "notify_helper.h"
+#include "watch.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,9 +17,8 @@ typedef struct {
 
 struct Notify {
     Context *context;
-    EventsWatch *watch;
-    int fd; /* -1: the helper is gone */
-    guint source;
+    EventsWatch *events;
+    Watch helper;        /* its end of the line; fd -1: it is gone */
     GQueue waiting;      /* of Note */
     Note *told;          /* that the command under way is about */
     GHashTable *failing; /* accounts whose last event was a failed refresh */
@@ -35,9 +34,9 @@ static void note_free(gpointer data)
 static void give_up(Notify *notify, const char *why)
 {
     log_error("the helper for [notify] is gone, nobody is told any more: %s", why);
-    g_clear_handle_id(&notify->source, g_source_remove);
-    (void)close(notify->fd); /* nothing was written */
-    notify->fd = -1;
+    watch_end(&notify->helper);
+    (void)close(notify->helper.fd); /* nothing was written */
+    notify->helper.fd = -1;
 }
 
 /* The arguments, each ended by NUL. Returns owned. */
@@ -55,7 +54,7 @@ static GString *format_request(char **command, const Note *note)
 static void tell_next(Notify *notify)
 {
     char **command = notify->context->config->notify_command;
-    while (!notify->told && notify->fd >= 0 && notify->waiting.head) {
+    while (!notify->told && notify->helper.fd >= 0 && notify->waiting.head) {
         Note *note = g_queue_pop_head(&notify->waiting);
         g_autoptr(GString) request = command ? format_request(command, note) : NULL;
         if (!request) {
@@ -64,7 +63,7 @@ static void tell_next(Notify *notify)
         }
         notify->told = note;
         if (request->len > NOTIFY_HELPER_REQUEST_MAX ||
-            send(notify->fd, request->str, request->len, MSG_NOSIGNAL) < 0)
+            send(notify->helper.fd, request->str, request->len, MSG_NOSIGNAL) < 0)
             give_up(notify, request->len > NOTIFY_HELPER_REQUEST_MAX ? "its command is too long"
                                                                      : g_strerror(errno));
     }
@@ -85,23 +84,21 @@ static void log_result(const Note *note, gint32 result)
                                                       : "it could not be run");
 }
 
-static gboolean command_ended(gint fd, G_GNUC_UNUSED GIOCondition condition, gpointer data)
+static void command_ended(G_GNUC_UNUSED guint32 events, gpointer data)
 {
     Notify *notify = data;
     gint32 result;
-    gssize got = recv(fd, &result, sizeof result, 0);
+    gssize got = recv(notify->helper.fd, &result, sizeof result, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return G_SOURCE_CONTINUE;
+        return;
     if (got != sizeof result) {
-        notify->source = 0;
         give_up(notify, "it ended");
-        return G_SOURCE_REMOVE;
+        return;
     }
     if (notify->told)
         log_result(notify->told, result);
     g_clear_pointer(&notify->told, note_free);
     tell_next(notify);
-    return G_SOURCE_CONTINUE;
 }
 
 static gboolean is_waiting(const Notify *notify, const Event *event)
@@ -126,8 +123,8 @@ static gboolean is_news(Notify *notify, const Event *event)
 static void event_seen(const Event *event, gpointer data)
 {
     Notify *notify = data;
-    if (!is_news(notify, event) || !notify->context->config->notify_command || notify->fd < 0 ||
-        is_waiting(notify, event))
+    if (!is_news(notify, event) || !notify->context->config->notify_command ||
+        notify->helper.fd < 0 || is_waiting(notify, event))
         return;
     if (notify->waiting.length >= NOTIFY_QUEUE_MAX) {
         log_warning("%s: nobody is told of %s: %u others wait for the notify command",
@@ -143,11 +140,13 @@ static void event_seen(const Event *event, gpointer data)
 Notify *notify_new(Context *context, int fd)
 {
     Notify *notify = g_new0(Notify, 1);
-    *notify = (Notify){.context = context, .fd = fd};
+    notify->context = context;
+    notify->helper = (Watch){.fd = fd, .events = EPOLLIN, .ready = command_ended, .data = notify};
     g_queue_init(&notify->waiting);
     notify->failing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    notify->source = g_unix_fd_add(fd, G_IO_IN, command_ended, notify);
-    notify->watch = events_watch(context->events, event_seen, notify);
+    if (!watch_begin(&notify->helper))
+        give_up(notify, g_strerror(errno));
+    notify->events = events_watch(context->events, event_seen, notify);
     return notify;
 }
 
@@ -155,10 +154,10 @@ void notify_free(Notify *notify)
 {
     if (!notify)
         return;
-    events_unwatch(notify->watch);
-    g_clear_handle_id(&notify->source, g_source_remove);
-    if (notify->fd >= 0)
-        (void)close(notify->fd); /* the helper ends by it */
+    events_unwatch(notify->events);
+    watch_end(&notify->helper);
+    if (notify->helper.fd >= 0)
+        (void)close(notify->helper.fd); /* the helper ends by it */
     g_queue_clear_full(&notify->waiting, note_free);
     g_clear_pointer(&notify->told, note_free);
     g_hash_table_unref(notify->failing);

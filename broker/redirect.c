@@ -1,7 +1,6 @@
 #include "redirect.h"
 
 #include "loopback.h"
-#include "redirect_page.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -423,10 +422,10 @@ static void on_linger_end(gpointer data)
     redirect_destroy(redirect);
 }
 
-void redirect_finish(Redirect *redirect, gboolean success, const char *heading, const char *text)
+void redirect_finish(Redirect *redirect, const RedirectOutcome *outcome)
 {
     listeners_close(redirect);
-    redirect->outcome = redirect_page_outcome(success, heading, text);
+    redirect->outcome = redirect_page_outcome(outcome);
     redirect->linger = timer_start_in((gint64)REDIRECT_REQUEST_TIMEOUT_S * G_USEC_PER_SEC,
                                       on_linger_end, redirect);
     for (GList *item = redirect->connections.head, *next; item; item = next) {

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "redirect_page.h"
 
 typedef struct Redirect Redirect;
 
@@ -28,11 +28,10 @@ Redirect *redirect_new(const char *host, guint port, RedirectArrived arrived, gp
 /* "http://127.0.0.1:41234/": what goes into redirect_uri, to the letter. Borrowed. */
 const char *redirect_uri(const Redirect *redirect);
 
-/* Sends the waiting browser its page: a heading and a text, both plain text (escaped here),
- * coloured by success. Stops listening; the receiver lives on only until the page is sent (at most
- * REDIRECT_REQUEST_TIMEOUT_S) and frees itself: the handle is gone. Also without any browser
- * waiting (a pasted redirect). */
-void redirect_finish(Redirect *redirect, gboolean success, const char *heading, const char *text);
+/* Sends the waiting browser its page. Stops listening; the receiver lives on only until the page is
+ * sent (at most REDIRECT_REQUEST_TIMEOUT_S) and frees itself: the handle is gone. Also without any
+ * browser waiting (a pasted redirect). */
+void redirect_finish(Redirect *redirect, const RedirectOutcome *outcome);
 
 /* Closes everything at once. */
 void redirect_free(Redirect *redirect);

@@ -22,6 +22,11 @@ static const char style[] =
     "h1{margin:1.25rem 0 .5rem;font-size:1.5rem;line-height:1.25;font-weight:650;"
     "overflow-wrap:anywhere;text-wrap:balance}"
     "p{margin:0;color:var(--soft);white-space:pre-line;overflow-wrap:anywhere;text-wrap:pretty}"
+    "p+p{margin-top:.75rem}"
+    "section{margin-top:1.5rem;padding:.9rem 1.1rem 1rem;text-align:left;background:var(--paper);"
+    "border-radius:.6rem}"
+    "h2{margin:0 0 .15rem;font-size:.875rem;font-weight:650}"
+    "section p{color:var(--ink)}code{font:inherit;white-space:nowrap}"
     "footer{margin-top:2rem;padding-top:1.1rem;border-top:1px solid var(--line);"
     "font-size:.875rem;color:var(--soft)}";
 
@@ -34,7 +39,8 @@ static const char page[] =
     "<body><main class=\"%s\">"
     "<svg viewBox=\"0 0 64 64\" aria-hidden=\"true\"><circle class=\"disc\" cx=\"32\" cy=\"32\" "
     "r=\"32\"/><path class=\"mark\" d=\"%s\"/></svg>"
-    "<h1>%s</h1><p>%s</p><footer>%s</footer></main></body></html>\n";
+    "<h1>%s</h1>%s<footer>You can close this tab and go back to your terminal.</footer>"
+    "</main></body></html>\n";
 
 static const char tick[] = "M20 33.5l8.5 8.5L44.5 24";
 static const char cross[] = "M23 23l18 18M41 23L23 41";
@@ -70,15 +76,51 @@ static GString *answer_new(const char *status, const char *type, const char *bod
     return answer;
 }
 
-GString *redirect_page_outcome(gboolean success, const char *heading, const char *text)
+/* Our errors are pieces that a program's name goes before. An address is no beginning to change. */
+static char *sentence(const char *text)
 {
-    g_autofree char *escaped_heading = g_markup_escape_text(heading, -1);
-    g_autofree char *escaped_text = g_markup_escape_text(text, -1);
-    g_autofree char *body =
-        g_strdup_printf(page, escaped_heading, style, success ? "good" : "bad",
-                        success ? tick : cross, escaped_heading, escaped_text,
-                        success ? "You can close this tab and go back to your terminal."
-                                : "Go back to your terminal: it shows what to do next.");
+    GString *out = g_string_new(text);
+    const char *word_end = strchr(text, ' ');
+    gsize word_len = word_end ? (gsize)(word_end - text) : strlen(text);
+    if (!memchr(text, '@', word_len) && !memchr(text, ':', word_len))
+        out->str[0] = g_ascii_toupper(out->str[0]);
+    if (out->len > 0 && !strchr(".!?", out->str[out->len - 1]))
+        g_string_append_c(out, '.');
+    return g_string_free(out, FALSE);
+}
+
+/* A line that ends in the middle of --login would show another option. */
+static char *keep_options_whole(const char *escaped)
+{
+    g_autoptr(GRegex) option = g_regex_new("(^| )(--[a-z-]{1,24})", 0, 0, NULL);
+    return g_regex_replace(option, escaped, -1, 0, "\\1<code>\\2</code>", 0, NULL);
+}
+
+static void append_paragraph(GString *html, const char *text)
+{
+    if (!text || !*text)
+        return;
+    g_autofree char *whole = sentence(text);
+    g_autofree char *escaped = g_markup_escape_text(whole, -1);
+    g_autofree char *unbroken = keep_options_whole(escaped);
+    g_string_append_printf(html, "<p>%s</p>", unbroken);
+}
+
+GString *redirect_page_outcome(const RedirectOutcome *outcome)
+{
+    g_autofree char *heading = g_markup_escape_text(outcome->heading, -1);
+    GString *texts = g_string_new(NULL);
+    append_paragraph(texts, outcome->what);
+    append_paragraph(texts, outcome->meaning);
+    if (outcome->remedy) {
+        g_string_append(texts, "<section><h2>What to do</h2>");
+        append_paragraph(texts, outcome->remedy);
+        g_string_append(texts, "</section>");
+    }
+    g_autofree char *paragraphs = g_string_free(texts, FALSE);
+    gboolean success = outcome->success;
+    g_autofree char *body = g_strdup_printf(page, heading, style, success ? "good" : "bad",
+                                            success ? tick : cross, heading, paragraphs);
     return answer_new(success ? "200 OK" : "400 Bad Request", "text/html", body);
 }
 

@@ -7,8 +7,18 @@
 
 #include <glib.h>
 
-/* The page at the end of an authorization; both texts are plain and escaped here. Returns owned. */
-GString *redirect_page_outcome(gboolean success, const char *heading, const char *text);
+/* The end of an authorization, for the person who looks at the browser. Plain texts, escaped here;
+ * each a sentence that is made to begin and to end like one. */
+typedef struct {
+    gboolean success;
+    const char *heading;
+    const char *what;    /* happened */
+    const char *meaning; /* NULL where there is nothing to add */
+    const char *remedy;  /* NULL where there is nothing to do */
+} RedirectOutcome;
+
+/* The page that tells it. Returns owned. */
+GString *redirect_page_outcome(const RedirectOutcome *outcome);
 
 /* 404. Returns owned. */
 GString *redirect_page_not_found(void);

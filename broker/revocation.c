@@ -11,6 +11,7 @@ struct Revocation {
     RevocationDone done;
     gpointer data;
     Provider *provider;
+    gboolean holding; /* the account starts no refresh */
 };
 
 void revocation_detach(Revocation *revocation)
@@ -26,8 +27,13 @@ static void finish(Revocation *revocation, const GError *error)
                        .expires = -1};
         events_emit(revocation->context->events, &event);
     }
+    Account *account =
+        revocation->holding ? accounts_named(revocation->accounts, revocation->account_name) : NULL;
+    if (account)
+        account_release(account);
     if (revocation->done)
         revocation->done(error, revocation->data);
+    exchanges_end(revocation->context->exchanges);
     provider_free(revocation->provider);
     g_free(revocation->account_name);
     g_free(revocation);
@@ -144,21 +150,36 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     }
 }
 
-Revocation *revocation_start(Context *context, Accounts *accounts, const char *account_name,
+/* No refresh is in flight any more: the token that the provider gave last is where we look. */
+static void account_held(const GError *gone, gpointer data)
+{
+    Revocation *revocation = data;
+    Context *context = revocation->context;
+    const StateAccount *record = state_account(context->state, revocation->account_name);
+    revocation->holding = !gone;
+    if (gone)
+        finish(revocation, gone);
+    else if (record && record->kind != STATE_OAUTH) /* the handles are not kept either */
+        (void)lookup_endpoints(context, record->provider, provider_ready, revocation);
+    else if (record)
+        (void)lookup_provider(context, record->provider, provider_ready, revocation);
+    else
+        delete_here(revocation);
+}
+
+Revocation *revocation_start(Context *context, Accounts *accounts, Account *account,
                              gboolean at_provider, RevocationDone done, gpointer data)
 {
     Revocation *revocation = g_new0(Revocation, 1);
     *revocation = (Revocation){.context = context,
                                .accounts = accounts,
-                               .account_name = g_strdup(account_name),
+                               .account_name = g_strdup(account_identity(account).name),
                                .at_provider = at_provider,
                                .done = done,
                                .data = data};
-    const StateAccount *record = state_account(context->state, account_name);
-    if (at_provider && record && record->kind != STATE_OAUTH) /* the handles are not kept either */
-        (void)lookup_endpoints(context, record->provider, provider_ready, revocation);
-    else if (at_provider && record)
-        (void)lookup_provider(context, record->provider, provider_ready, revocation);
+    exchanges_begin(context->exchanges);
+    if (at_provider)
+        account_hold(account, account_held, revocation);
     else
         delete_here(revocation);
     return revocation;

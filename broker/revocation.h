@@ -10,9 +10,12 @@ typedef struct Revocation Revocation;
  * withdrawn it. */
 typedef void (*RevocationDone)(const GError *error, gpointer data);
 
-/* at_provider FALSE: deletes it here alone. done runs once, later, never from inside this call.
- * Cannot be stopped: who hangs up is not told (done == NULL through revocation_detach()). */
-Revocation *revocation_start(Context *context, Accounts *accounts, const char *account_name,
+/* A refresh in flight is waited for, and none is started meanwhile: with a provider that rotates,
+ * the token that it brings would live on. at_provider FALSE: deletes it here alone, at once. done
+ * runs once, later, never from inside this call. Cannot be stopped, and the end of the
+ * broker waits for it (exchanges.h): who hangs up is not told (done == NULL through
+ * revocation_detach()). */
+Revocation *revocation_start(Context *context, Accounts *accounts, Account *account,
                              gboolean at_provider, RevocationDone done, gpointer data);
 
 /* done will not run; the revocation goes on. */

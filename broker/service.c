@@ -6,32 +6,28 @@
 #include "secret.h"
 #include "timer.h"
 #include "users.h"
+#include "watch.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define EVENTS_PER_TURN 64
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_S 1
 #define READ_SIZE 16384
 
 struct Service {
     Methods *methods;
-    int listen_fd;
-    int epoll_fd;
-    GSource *source;
+    Watch listener;
     GQueue peers; /* of Peer, in the order they came */
     Timer *accept_again;
 };
 
 typedef struct {
     Service *service;
-    int fd;
-    GList link; /* in service->peers */
+    Watch watch; /* of its socket */
+    GList link;  /* in service->peers */
     CallPeer face;
     gid_t *groups;
     VarlinkBuffer *received;
@@ -39,7 +35,6 @@ typedef struct {
     GQueue answers; /* of char *, the first one sent up to sent_len */
     gsize sent_len;
     gsize waiting_len; /* of all answers */
-    guint32 watched;   /* epoll's events */
     guint wake;        /* an idle source that goes on with this peer */
     Timer *timer;
     gint64 deadline_us; /* of the state the peer is in; the timer may be earlier and looks again */
@@ -59,7 +54,8 @@ static void peer_close(Peer *peer)
     Service *service = peer->service;
     g_queue_unlink(&service->peers, &peer->link);
     service->methods->context->metrics->peers = service->peers.length;
-    (void)close(peer->fd); /* leaves the epoll set with it */
+    watch_end(&peer->watch);
+    (void)close(peer->watch.fd); /* what it did not take is lost to it */
     g_clear_handle_id(&peer->wake, g_source_remove);
     timer_cancel(peer->timer);
     if (peer->call)
@@ -126,21 +122,18 @@ static void deadline_reached(gpointer data)
     peer_close(peer);
 }
 
-/* ---- what epoll is asked to watch ---- */
+/* ---- what a peer is watched for ---- */
 
-static void watch(Peer *peer)
+static void choose_events(Peer *peer)
 {
     gboolean take_more = !peer->call && !peer->ended && peer->waiting_len == 0;
     guint32 wanted =
         (take_more ? (guint32)EPOLLIN : 0) | (peer->waiting_len > 0 ? (guint32)EPOLLOUT : 0);
-    if (wanted == peer->watched)
-        return;
-    struct epoll_event event = {.events = wanted, .data.ptr = peer};
-    if (epoll_ctl(peer->service->epoll_fd, EPOLL_CTL_MOD, peer->fd, &event) != 0) {
-        log_error("epoll_ctl: %s", g_strerror(errno));
+    if (!watch_change(&peer->watch, wanted)) {
+        log_error("a peer of uid %u cannot be watched: %s", (guint)peer->face.uid,
+                  g_strerror(errno));
         peer->broken = TRUE;
     }
-    peer->watched = wanted;
 }
 
 /* ---- answers ---- */
@@ -151,7 +144,8 @@ static void flush(Peer *peer)
     while (peer->answers.head && !peer->broken) {
         char *text = peer->answers.head->data;
         gsize len = strlen(text) + 1; /* its NUL ends the message */
-        gssize sent = send(peer->fd, text + peer->sent_len, len - peer->sent_len, MSG_NOSIGNAL);
+        gssize sent =
+            send(peer->watch.fd, text + peer->sent_len, len - peer->sent_len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0) {
@@ -235,7 +229,7 @@ static void go_on(Peer *peer)
     peer->processing = FALSE;
     gboolean over = peer->ended && !peer->call && peer->waiting_len == 0;
     if (!peer->broken && !over) {
-        watch(peer);
+        choose_events(peer);
         update_deadline(peer);
     }
     if (peer->broken || over)
@@ -245,7 +239,7 @@ static void go_on(Peer *peer)
 static void receive(Peer *peer)
 {
     char bytes[READ_SIZE];
-    gssize got = recv(peer->fd, bytes, sizeof bytes, 0);
+    gssize got = recv(peer->watch.fd, bytes, sizeof bytes, 0);
     if (got == 0)
         peer->ended = TRUE;
     else if (got < 0)
@@ -261,8 +255,9 @@ static void receive(Peer *peer)
     explicit_bzero(bytes, (gsize)got); /* it may have been a client secret */
 }
 
-static void peer_ready(Peer *peer, guint32 events)
+static void peer_ready(guint32 events, gpointer data)
 {
+    Peer *peer = data;
     if (events & EPOLLIN) /* what it said before it went counts */
         receive(peer);
     else if (events & (EPOLLHUP | EPOLLERR))
@@ -272,25 +267,18 @@ static void peer_ready(Peer *peer, guint32 events)
 
 /* ---- accepting ---- */
 
-static void set_accepting(Service *service, int operation)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(service->epoll_fd, operation, service->listen_fd, &event) != 0)
-        log_error("epoll_ctl: %s", g_strerror(errno));
-}
-
 static void accept_again(gpointer data)
 {
     Service *service = data;
     service->accept_again = NULL;
-    set_accepting(service, EPOLL_CTL_ADD);
+    (void)watch_change(&service->listener, EPOLLIN); /* needs no memory, so it cannot fail */
 }
 
 /* Out of descriptors: looking again at once would only burn the processor. */
 static void pause_accepting(Service *service, int code)
 {
     log_warning("no new peers for %d s: %s", ACCEPT_PAUSE_S, g_strerror(code));
-    set_accepting(service, EPOLL_CTL_DEL);
+    (void)watch_change(&service->listener, 0); /* needs no memory, so it cannot fail */
     service->accept_again =
         timer_start_in((gint64)ACCEPT_PAUSE_S * G_USEC_PER_SEC, accept_again, service);
 }
@@ -339,10 +327,9 @@ static void admit(Service *service, int fd, uid_t uid, gid_t gid)
 {
     Peer *peer = g_new0(Peer, 1);
     *peer = (Peer){.service = service,
-                   .fd = fd,
+                   .watch = {.fd = fd, .events = EPOLLIN, .ready = peer_ready, .data = peer},
                    .face.uid = uid,
-                   .deadline_us = G_MAXINT64,
-                   .watched = EPOLLIN};
+                   .deadline_us = G_MAXINT64};
     peer->link.data = peer;
     if (!policy_may_manage(service->methods->context->policy, &peer->face))
         peer->groups = users_groups_of_peer(fd, gid, &peer->face.groups_len);
@@ -352,9 +339,8 @@ static void admit(Service *service, int fd, uid_t uid, gid_t gid)
     g_queue_push_tail_link(&service->peers, &peer->link);
     service->methods->context->metrics->peers = service->peers.length;
     service->methods->context->metrics->peers_accepted++;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
-    if (epoll_ctl(service->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
-        log_error("epoll_ctl: %s", g_strerror(errno));
+    if (!watch_begin(&peer->watch)) {
+        log_error("a peer of uid %u cannot be watched: %s", (guint)uid, g_strerror(errno));
         peer_close(peer);
         return;
     }
@@ -365,7 +351,7 @@ static void admit(Service *service, int fd, uid_t uid, gid_t gid)
 /* FALSE when there is nobody more to accept now. */
 static gboolean accept_one(Service *service)
 {
-    int fd = accept4(service->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(service->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
         pause_accepting(service, errno);
         return FALSE;
@@ -388,40 +374,22 @@ static gboolean accept_one(Service *service)
     return TRUE;
 }
 
-static gboolean dispatch(gint fd, G_GNUC_UNUSED GIOCondition condition, gpointer data)
+static void listener_ready(G_GNUC_UNUSED guint32 events, gpointer data)
 {
     Service *service = data;
-    struct epoll_event events[EVENTS_PER_TURN];
-    int count = epoll_wait(fd, events, EVENTS_PER_TURN, 0);
-    gboolean accepting = FALSE;
-    for (int i = 0; i < count; i++) {
-        if (events[i].data.ptr)
-            peer_ready(events[i].data.ptr, events[i].events);
-        else
-            accepting = TRUE;
-    }
-    /* Last: a newcomer may cost another peer its place, whose event must not come after that. */
-    for (guint i = 0; accepting && i < ACCEPTS_PER_TURN; i++)
-        accepting = accept_one(service);
-    return G_SOURCE_CONTINUE;
+    for (guint i = 0; i < ACCEPTS_PER_TURN && accept_one(service); i++)
+        ;
 }
 
 Service *service_new(Methods *methods, int listen_fd)
 {
     Service *service = g_new0(Service, 1);
     service->methods = methods;
-    service->listen_fd = listen_fd;
-    service->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (service->epoll_fd < 0)
-        g_error("epoll_create1: %s", g_strerror(errno));
+    service->listener =
+        (Watch){.fd = listen_fd, .events = EPOLLIN, .ready = listener_ready, .data = service};
     g_queue_init(&service->peers);
-    set_accepting(service, EPOLL_CTL_ADD);
-    service->source = g_unix_fd_source_new(service->epoll_fd, G_IO_IN);
-    g_source_set_callback(service->source, G_SOURCE_FUNC(dispatch), service, NULL);
-    /* Nobody runs the loop from inside of it. GLib would guard against that at each dispatch, by
-     * taking the source out and in again, which costs four system calls. */
-    g_source_set_can_recurse(service->source, TRUE);
-    (void)g_source_attach(service->source, NULL); /* its number is not needed */
+    if (!watch_begin(&service->listener))
+        g_error("the socket cannot be watched: %s", g_strerror(errno));
     return service;
 }
 
@@ -432,9 +400,7 @@ void service_free(Service *service)
     while (service->peers.head)
         peer_close(service->peers.head->data);
     timer_cancel(service->accept_again);
-    g_source_destroy(service->source);
-    g_source_unref(service->source);
-    (void)close(service->epoll_fd);
-    (void)close(service->listen_fd);
+    watch_end(&service->listener);
+    (void)close(service->listener.fd); /* nobody is accepted any more */
     g_free(service);
 }

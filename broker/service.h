@@ -1,6 +1,6 @@
 /* The socket: peers, framing, limits, back-pressure.
  *
- * Every peer is in one epoll set, which is a single source of the main loop. One call of a peer
+ * Every peer is in one epoll set (watch.h), a single source of the main loop. One call of a peer
  * runs at a time, and nothing more is read from it until that call is answered and the answer fits:
  * whoever does not read does not get to write. A peer that is silent, stuck half-way in a message,
  * or does not take its answers is cut off; none delays another.

@@ -1,7 +1,8 @@
 #include "timer.h"
 
+#include "watch.h"
+
 #include <errno.h>
-#include <glib-unix.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@ struct Timer {
 
 static GSequence *waiting; /* by at_us; equal ones in the order of their start */
 static GSequence *due; /* those of the running round: what a callback starts belongs to the next */
-static int clock_fd = -1;
+static Watch clock_watch = {.fd = -1};
+static gint64 rings_at_us = G_MAXINT64; /* at the latest */
 
 gint64 timer_now_us(void)
 {
@@ -35,14 +37,16 @@ static gint compare_moments(gconstpointer a, gconstpointer b, G_GNUC_UNUSED gpoi
 static void arm(void)
 {
     struct itimerspec spec = {0};
+    rings_at_us = G_MAXINT64;
     if (!g_sequence_is_empty(waiting)) {
         const Timer *first = g_sequence_get(g_sequence_get_begin_iter(waiting));
         /* Zero would stop the clock instead of firing at once. */
         gint64 at_us = MAX(first->at_us, 1);
+        rings_at_us = at_us;
         spec.it_value.tv_sec = (time_t)(at_us / G_USEC_PER_SEC);
         spec.it_value.tv_nsec = (long)(at_us % G_USEC_PER_SEC) * 1000;
     }
-    if (timerfd_settime(clock_fd, TFD_TIMER_ABSTIME, &spec, NULL) != 0)
+    if (timerfd_settime(clock_watch.fd, TFD_TIMER_ABSTIME, &spec, NULL) != 0)
         g_error("timerfd_settime: %s", g_strerror(errno));
 }
 
@@ -65,11 +69,12 @@ static void collect_due(void)
     }
 }
 
-static gboolean on_clock(gint fd, G_GNUC_UNUSED GIOCondition condition, G_GNUC_UNUSED gpointer data)
+static void on_clock(G_GNUC_UNUSED guint32 ready, G_GNUC_UNUSED gpointer data)
 {
     guint64 expirations;
     /* Nothing to be read is no error: the clock was set anew since the poll. */
-    if (read(fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN && errno != EINTR)
+    if (read(clock_watch.fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN &&
+        errno != EINTR)
         g_error("timerfd: %s", g_strerror(errno));
     collect_due();
     while (!g_sequence_is_empty(due)) {
@@ -80,27 +85,27 @@ static gboolean on_clock(gint fd, G_GNUC_UNUSED GIOCondition condition, G_GNUC_U
         fired(fired_data);
     }
     arm();
-    return G_SOURCE_CONTINUE;
 }
 
 static void open_clock(void)
 {
-    clock_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (clock_fd < 0)
-        g_error("timerfd_create: %s", g_strerror(errno));
+    int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    clock_watch = (Watch){.fd = fd, .events = EPOLLIN, .ready = on_clock};
+    if (fd < 0 || !watch_begin(&clock_watch))
+        g_error("no timerfd: %s", g_strerror(errno));
     waiting = g_sequence_new(NULL);
     due = g_sequence_new(NULL);
-    g_unix_fd_add(clock_fd, G_IO_IN, on_clock, NULL);
 }
 
 Timer *timer_start(gint64 at_us, void (*fired)(gpointer data), gpointer data)
 {
-    if (clock_fd < 0)
+    if (clock_watch.fd < 0)
         open_clock();
     Timer *timer = g_new(Timer, 1);
     *timer = (Timer){.at_us = at_us, .fired = fired, .data = data};
     timer->place = g_sequence_insert_sorted(waiting, timer, compare_moments, NULL);
-    if (g_sequence_iter_is_begin(timer->place))
+    /* A clock that rings too early, for one that was cancelled, looks again. */
+    if (at_us < rings_at_us)
         arm();
     return timer;
 }

@@ -1,6 +1,5 @@
-#include "attempt.h"
+#include "attempt_private.h"
 
-#include "bounce.h"
 #include "errors.h"
 #include "judgement.h"
 #include "log.h"
@@ -14,22 +13,6 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* A try under way. */
-typedef struct {
-    const AttemptTerms *terms;
-    SpoolEntry *entry;
-    Courier **courier;
-    Message *message;
-    guint n; /* of those who wait */
-    SmtpRecipient *recipients;
-    EnvelopeRecipient **kept; /* the same, in the envelope */
-    gint64 now;               /* Unix seconds */
-    const char *relay;        /* borrowed from the courier; NULL: none */
-    const Diagnosis *refusal;
-    GError *failed; /* holds for all who are left */
-    GString *text;
-} Attempt;
 
 static void attempt_clear(Attempt *attempt)
 {
@@ -46,32 +29,33 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Attempt, attempt_clear)
 
 void attempt_result_clear(AttemptResult *result)
 {
-    g_clear_pointer(&result->text, g_free);
-    g_clear_pointer(&result->account, g_free);
-    g_clear_pointer(&result->address, g_free);
-    g_clear_pointer(&result->happened, g_free);
-    g_clear_pointer(&result->meaning, g_free);
-    g_clear_pointer(&result->remedy, g_free);
+    g_free(result->text);
+    g_free(result->account);
+    g_free(result->address);
+    g_free(result->happened);
+    g_free(result->meaning);
+    g_free(result->remedy);
+    *result = (AttemptResult){0}; /* of what holds for the account, too: nothing */
 }
 
-static gint64 wall_now(void)
+gint64 attempt_wall_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static const Route *route_of(const Attempt *attempt)
+const Route *attempt_route(const Attempt *attempt)
 {
     return *attempt->courier ? courier_route(*attempt->courier) : NULL;
 }
 
-static void save(SpoolEntry *entry)
+void attempt_save(SpoolEntry *entry)
 {
     g_autoptr(GError) failed = NULL;
     if (!spool_entry_save(entry, &failed))
         log_error("%s: the envelope could not be written: %s", entry->id, failed->message);
 }
 
-static void drop(SpoolEntry *entry)
+void attempt_remove(SpoolEntry *entry)
 {
     g_autoptr(GError) failed = NULL;
     if (!spool_entry_remove(entry, &failed))
@@ -81,7 +65,7 @@ static void drop(SpoolEntry *entry)
 void attempt_drop(SpoolEntry *entry)
 {
     maillog_note(entry->id, "nobody got it, and its caller was told");
-    drop(entry);
+    attempt_remove(entry);
 }
 
 /* ---- the try ---- */
@@ -222,7 +206,7 @@ static gboolean deliver(Attempt *attempt, GError **error)
     Envelope *envelope = attempt->entry->envelope;
     if (!scan(attempt, error) || !open_courier(attempt, error))
         return FALSE;
-    const Route *route = route_of(attempt);
+    const Route *route = attempt_route(attempt);
     g_free(envelope->used_account);
     envelope->used_account = g_strdup(route->account);
     g_auto(MachineTerms) terms = {0};
@@ -242,7 +226,9 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      .n_recipients = attempt->n,
                      .dsn = dsn_of(envelope),
                      .about_to_commit = about_to_commit,
-                     .commit_data = attempt};
+                     .commit_data = attempt,
+                     .progress = attempt->terms->progress,
+                     .progress_data = attempt->terms->progress_data};
     courier_give_up_at(*attempt->courier, attempt->terms->give_up_at);
     gboolean ok = courier_deliver(*attempt->courier, &mail, &attempt->refusal, error);
     const SmtpServer *server = courier_server(*attempt->courier);
@@ -257,12 +243,12 @@ static void log_outcomes(const Attempt *attempt)
     const Envelope *envelope = attempt->entry->envelope;
     MaillogAttempt line = {.id = attempt->entry->id,
                            .message_id = envelope->message_id,
-                           .from = envelope->from      ? envelope->from
-                                   : route_of(attempt) ? route_of(attempt)->address
-                                                       : NULL,
+                           .from = envelope->from           ? envelope->from
+                                   : attempt_route(attempt) ? attempt_route(attempt)->address
+                                                            : NULL,
                            .account = envelope->used_account,
                            .relay = attempt->relay,
-                           .delay_s = (gdouble)(wall_now() - envelope->created_at)};
+                           .delay_s = (gdouble)(attempt_wall_now() - envelope->created_at)};
     for (guint i = 0; i < attempt->n; i++)
         maillog_attempt(&line, &attempt->recipients[i],
                         attempt->failed ? attempt->failed->message : NULL);
@@ -290,31 +276,10 @@ static void refuse_waiting(const Attempt *attempt)
     }
 }
 
-/* Why it waits, as a whole: what holds for all, else what the first recipient was told. */
-static void say_why(const Attempt *attempt)
-{
-    Envelope *envelope = attempt->entry->envelope;
-    if (attempt->failed) {
-        g_autoptr(GError) complete = verdict_complete(attempt->failed);
-        envelope_set_reason(envelope, complete);
-        return;
-    }
-    envelope_set_reason(envelope, NULL);
-    for (guint i = 0; i < attempt->n; i++) {
-        const EnvelopeRecipient *recipient = attempt->kept[i];
-        if (recipient->state != ENVELOPE_WAITING || !recipient->reply)
-            continue;
-        envelope_set_text(&envelope->happened, recipient->reply);
-        envelope_set_text(&envelope->meaning, recipient->meaning);
-        envelope_set_text(&envelope->remedy, recipient->remedy);
-        return;
-    }
-}
-
 static void plan_next(const Attempt *attempt, const Judgement *judgement, AttemptResult *result)
 {
     Envelope *envelope = attempt->entry->envelope;
-    say_why(attempt);
+    attempt_say_why(attempt);
     if (judgement->kind == JUDGED_HOLD || judgement->kind == JUDGED_CALLERS) {
         schedule_hold(envelope, attempt->now, judgement->hold, judgement->wait_s);
         result->hold = judgement->hold;
@@ -325,209 +290,6 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
     } else {
         schedule_failed(envelope, attempt->now, judgement->wait_s, g_random_int());
     }
-}
-
-/* Tells a person, by the broker. */
-static void notify(const Attempt *attempt, const char *event, const char *reason)
-{
-    const char *account = attempt->entry->envelope->used_account;
-    g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt->terms->scope, account, event, reason, &failed))
-        log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
-                    failed->message);
-}
-
-static void warn_when_late(const Attempt *attempt)
-{
-    Envelope *envelope = attempt->entry->envelope;
-    if (!schedule_wants_warning(envelope, attempt->now))
-        return;
-    g_autofree char *reason =
-        g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
-                        schedule_age_s(envelope, attempt->now) / 3600);
-    notify(attempt, "mail_waiting", reason);
-    envelope->warned = TRUE;
-}
-
-/* ---- bounces ---- */
-
-/* Those who are refused are so for good now, and their sender knows, or wants to know nothing. */
-static void mark_bounced(Envelope *envelope, gboolean expired)
-{
-    for (guint i = 0; i < envelope->recipients->len; i++) {
-        EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
-        if (recipient->state == ENVELOPE_REFUSED ||
-            (expired && recipient->state == ENVELOPE_WAITING))
-            recipient->state = ENVELOPE_BOUNCED;
-    }
-}
-
-/* Puts the bounce into the queue. A repeat after a crash finds it there. */
-static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request, GError **error)
-{
-    gboolean exists = FALSE;
-    int fd = spool_draft(entry->spool, error);
-    if (fd < 0)
-        return FALSE;
-    if (!bounce_compose(request, fd, error)) {
-        (void)close(fd); /* has no name: it is gone by this */
-        return FALSE;
-    }
-    g_autoptr(GError) failed = NULL;
-    g_autoptr(SpoolEntry) bounce =
-        spool_add(entry->spool, fd, bounce_envelope(request), &exists, &failed);
-    if (bounce)
-        maillog_note(entry->id, "bounce %s to <%s>", bounce->id, request->to);
-    if (bounce || exists)
-        return TRUE;
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return FALSE;
-}
-
-static gboolean bounce(SpoolEntry *entry, BounceKind kind, const char *address, gint64 lifetime_s,
-                       GError **error)
-{
-    Envelope *envelope = entry->envelope;
-    const char *to = envelope->from && *envelope->from ? envelope->from : address;
-    if (bounce_count(kind, envelope) > 0) {
-        if (!address) {
-            error_set(error, POSTKEY_ERROR_UNAVAILABLE, "the bounce has no sender yet", NULL,
-                      "the account's address is not known now");
-            return FALSE;
-        }
-        BounceRequest request = {.kind = kind,
-                                 .original = envelope,
-                                 .eml_fd = entry->eml_fd,
-                                 .to = to,
-                                 .from = address,
-                                 .reporter = g_get_host_name(),
-                                 .now = wall_now(),
-                                 .lifetime_s = lifetime_s};
-        if (!add_bounce(entry, &request, error))
-            return FALSE;
-        envelope->bounces++;
-    }
-    mark_bounced(envelope, kind == BOUNCE_EXPIRED);
-    return TRUE;
-}
-
-void attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
-{
-    g_autoptr(GError) failed = NULL;
-    if (bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed)) {
-        drop(entry);
-        return;
-    }
-    log_warning("%s: its bounce waits: %s", entry->id, failed->message);
-    schedule_failed(entry->envelope, wall_now(), 0, g_random_int());
-    save(entry);
-}
-
-/* ---- reports that do not reach anybody ---- */
-
-static gboolean is_report(const Envelope *envelope)
-{
-    return envelope->kind != ENVELOPE_MESSAGE;
-}
-
-/* The account of [notify] takes over; FALSE: there is none, or it was that one. */
-static gboolean redirect(const Attempt *attempt)
-{
-    const Route *route = route_of(attempt);
-    Envelope *envelope = attempt->entry->envelope;
-    if (!route || !route->notify_account || strcmp(route->notify_account, route->account) == 0)
-        return FALSE;
-    AccountRequest request = {.scope = attempt->terms->scope,
-                              .account = route->notify_account,
-                              .on_behalf =
-                                  attempt->terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF};
-    g_autoptr(GError) failed = NULL;
-    g_autoptr(Courier) other = courier_open(&request, &failed);
-    if (!other) {
-        log_warning("%s: the account of [notify] cannot take it: %s", attempt->entry->id,
-                    failed->message);
-        return FALSE;
-    }
-    EnvelopeRecipient *recipient = envelope_recipient(envelope, 0);
-    g_free(recipient->address);
-    recipient->address = g_strdup(courier_route(other)->address);
-    recipient->state = ENVELOPE_WAITING;
-    g_free(envelope->account);
-    envelope->account = g_strdup(courier_route(other)->account);
-    maillog_note(attempt->entry->id, "goes to <%s> by the account of [notify] now",
-                 recipient->address);
-    schedule_release(envelope, attempt->now);
-    return TRUE;
-}
-
-/* A server that takes no null sender gets the account's address: the one more try. */
-static gboolean give_sender(const Attempt *attempt)
-{
-    Envelope *envelope = attempt->entry->envelope;
-    const Route *route = route_of(attempt);
-    if (!route || !envelope->from || *envelope->from)
-        return FALSE;
-    g_free(envelope->from);
-    envelope->from = g_strdup(route->address);
-    envelope_recipient(envelope, 0)->state = ENVELOPE_WAITING;
-    schedule_release(envelope, attempt->now);
-    return TRUE;
-}
-
-/* A report that was refused: it never bounces, and never is lost either. */
-static void keep_report(const Attempt *attempt)
-{
-    Envelope *envelope = attempt->entry->envelope;
-    if (give_sender(attempt) || redirect(attempt))
-        return;
-    envelope_recipient(envelope, 0)->state = ENVELOPE_WAITING;
-    say_why(attempt);
-    schedule_hold(envelope, attempt->now, ENVELOPE_HOLD_PERSON, 0);
-    g_autofree char *reason = g_strdup_printf(
-        "the bounce %s found nobody: \"postkey-queue show\" shows it", attempt->entry->id);
-    notify(attempt, "mail_bounced", reason);
-}
-
-/* ---- what the caller learns ---- */
-
-static void say_final(const Attempt *attempt, AttemptResult *result)
-{
-    g_autofree char *groups =
-        verdict_explain(attempt->terms->program, attempt->recipients, attempt->n);
-    result->status = verdict_of_recipients(attempt->recipients, attempt->n);
-    if (attempt->failed) {
-        g_autoptr(GError) complete = verdict_complete(attempt->failed);
-        g_autofree char *text = error_explain(attempt->terms->program, complete);
-        g_string_append(attempt->text, text);
-        result->status = verdict_of_error(attempt->failed, attempt->refusal);
-    }
-    result->status = verdict_no_second_copy(result->status, attempt->recipients, attempt->n);
-    g_string_append(attempt->text, groups);
-}
-
-static void say_bounced(const Attempt *attempt)
-{
-    g_autofree char *groups =
-        verdict_explain_refused(attempt->terms->program, attempt->recipients, attempt->n);
-    g_string_append(attempt->text, groups);
-}
-
-static void say_kept(const Attempt *attempt)
-{
-    const Envelope *envelope = attempt->entry->envelope;
-    gint64 due_at = schedule_due_at(envelope, attempt->now);
-    g_autoptr(GDateTime) due = g_date_time_new_from_unix_local(due_at);
-    g_autofree char *when = due ? g_date_time_format(due, "%Y-%m-%d %H:%M:%S") : NULL;
-    g_string_append_printf(attempt->text, "%s: kept as %s: %s\n", attempt->terms->program,
-                           attempt->entry->id,
-                           envelope->happened ? envelope->happened : "it waits for its turn");
-    g_string_append_printf(attempt->text,
-                           "  What it means: %s%snothing is lost: it is tried again at %s\n",
-                           envelope->meaning ? envelope->meaning : "",
-                           envelope->meaning ? "; " : "", when ? when : "a later time");
-    g_string_append_printf(attempt->text, "  What to do:    %s\n",
-                           envelope->remedy ? envelope->remedy
-                                            : "nothing; \"postkey-queue list\" shows what waits");
 }
 
 /* ---- the end of a try ---- */
@@ -543,69 +305,70 @@ static gboolean is_for_caller(const Attempt *attempt, const Judgement *judgement
            (judgement->kind == JUDGED_CALLERS && envelope->attempts == 0);
 }
 
-static void settle_refused(const Attempt *attempt, gboolean expired)
+static void settle_refused(const Attempt *attempt, gboolean expired, AttemptResult *result)
 {
-    const Route *route = route_of(attempt);
+    const Route *route = attempt_route(attempt);
     g_autoptr(GError) failed = NULL;
     gint64 lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;
     const char *from = attempt->entry->envelope->from;
-    say_bounced(attempt);
+    attempt_say_refused(attempt);
     g_string_append_printf(attempt->text, "%s: a bounce goes to %s\n", attempt->terms->program,
                            from && *from ? from
                            : route       ? route->address
                                          : "the sender");
-    if (!bounce(attempt->entry, expired ? BOUNCE_EXPIRED : BOUNCE_FAILED,
-                route ? route->address : NULL, lifetime_s, &failed))
+    if (!attempt_make_bounce(attempt->entry, expired ? BOUNCE_EXPIRED : BOUNCE_FAILED,
+                             route ? route->address : NULL, lifetime_s, &failed))
         log_warning("%s: its bounce waits: %s", attempt->entry->id, failed->message);
+    result->bounced = TRUE;
 }
 
 static void settle(const Attempt *attempt, AttemptResult *result)
 {
     Envelope *envelope = attempt->entry->envelope;
     Judgement judgement = judge(attempt);
-    const Route *route = route_of(attempt);
+    const Route *route = attempt_route(attempt);
     gint64 lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;
     if (attempt->failed && judgement.kind == JUDGED_PERMANENT)
         refuse_waiting(attempt);
     if (is_for_caller(attempt, &judgement) ||
         (!attempt->terms->keeps && envelope_count(envelope, ENVELOPE_SENT) == 0)) {
-        say_final(attempt, result);
+        attempt_say_final(attempt, result);
         if (attempt->failed)
             refuse_waiting(attempt);
         result->fate = ATTEMPT_FINAL;
-        save(attempt->entry);
+        attempt_save(attempt->entry);
         return;
     }
     gboolean expired = judgement.kind == JUDGED_RETRY &&
                        envelope_count(envelope, ENVELOPE_WAITING) > 0 &&
                        schedule_is_over(envelope, attempt->now, lifetime_s);
-    if (!is_report(envelope) && (envelope_count(envelope, ENVELOPE_REFUSED) > 0 || expired))
-        settle_refused(attempt, expired);
+    if (!attempt_is_report(envelope) && (envelope_count(envelope, ENVELOPE_REFUSED) > 0 || expired))
+        settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
-        drop(attempt->entry);
+        attempt_remove(attempt->entry);
         result->fate = ATTEMPT_DONE;
         return;
     }
     result->fate = ATTEMPT_KEPT;
-    if (is_report(envelope) && refused > 0) {
-        keep_report(attempt);
+    if (attempt_is_report(envelope) && refused > 0) {
+        attempt_keep_report(attempt);
     } else {
         plan_next(attempt, &judgement, result);
-        if (is_report(envelope) && attempt->failed &&
+        if (attempt_is_report(envelope) && attempt->failed &&
             g_error_matches(attempt->failed, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION) &&
-            redirect(attempt))
+            attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
-        warn_when_late(attempt);
-        say_kept(attempt);
+        attempt_warn_when_late(attempt);
+        attempt_say_kept(attempt);
     }
-    save(attempt->entry);
+    attempt_save(attempt->entry);
 }
 
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result)
 {
-    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = wall_now()};
+    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
     Envelope *envelope = entry->envelope;
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK, .fate = ATTEMPT_KEPT};
@@ -613,23 +376,16 @@ void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptRes
     envelope_set_text(&envelope->meaning, hold->meaning);
     envelope_set_text(&envelope->remedy, hold->remedy);
     schedule_hold(envelope, attempt.now, hold->hold, MAX(hold->hold_until - attempt.now, 1));
-    save(entry);
-    say_kept(&attempt);
+    attempt_save(entry);
+    attempt_say_kept(&attempt);
     result->text = g_strdup(attempt.text->str);
-}
-
-void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
-{
-    const Attempt attempt = {.terms = terms, .entry = entry, .now = wall_now()};
-    warn_when_late(&attempt);
-    save(entry);
 }
 
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result)
 {
     g_auto(Attempt)
-        attempt = {.terms = terms, .entry = entry, .courier = courier, .now = wall_now()};
+        attempt = {.terms = terms, .entry = entry, .courier = courier, .now = attempt_wall_now()};
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK};
     collect_waiting(&attempt);
@@ -639,7 +395,7 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
         log_outcomes(&attempt);
     }
     settle(&attempt, result);
-    const Route *route = route_of(&attempt);
+    const Route *route = attempt_route(&attempt);
     result->account = g_strdup(entry->envelope->used_account);
     result->address = route ? g_strdup(route->address) : NULL;
     result->lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;

@@ -17,6 +17,8 @@ typedef struct {
     Deadline give_up_at; /* 0: never */
     TransportTrace trace;
     gpointer trace_data;
+    void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer progress_data;
 } AttemptTerms;
 
 typedef enum {
@@ -35,12 +37,14 @@ typedef struct {
     char *account; /* that the broker chose; NULL: it chose none */
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
+    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
+/* Frees its texts; what it says is nothing then. */
 void attempt_result_clear(AttemptResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
 

@@ -50,7 +50,8 @@ guint bounce_count(BounceKind kind, const Envelope *original);
  * BOUNCE_RELAYED), and the next report gets another id. To be saved by the caller. */
 void bounce_mark(BounceKind kind, Envelope *original);
 
-/* Writes the report to fd from its start. POSTKEY_ERROR_IO. */
+/* Writes the report to fd from its start. POSTKEY_ERROR_IO; POSTKEY_ERROR_REFUSED for an original
+ * whose header is beyond all bounds (HEADER_MAX_LEN), which no message in the queue has. */
 gboolean bounce_compose(const BounceRequest *request, int fd, GError **error);
 
 /* The envelope of the report: id, kind (warning for BOUNCE_DELAYED), reverse-path "", the recipient

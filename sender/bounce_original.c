@@ -40,49 +40,77 @@ static gboolean is_boundary(const Line *line, const char *boundary)
            memcmp(line->bytes + 2, boundary, len) == 0;
 }
 
-/* Whether line number (from 1) is behind the header: its blank line, or the body. */
-static gboolean is_in_body(const Header *header, const Line *line, guint64 number)
+/* The fields as lines that LF ends; a CR that ends none stays. */
+static GString *join_fields(const Header *header)
 {
-    return number >= header->body_line || (number + 1 == header->body_line && line->len == 0);
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < header->entries->len; i++) {
+        const GString *raw = ((const HeaderEntry *)g_ptr_array_index(header->entries, i))->raw;
+        for (gsize j = 0; j < raw->len; j++)
+            if (raw->str[j] != '\r' || j + 1 == raw->len || raw->str[j + 1] != '\n')
+                g_string_append_c(text, raw->str[j]);
+        g_string_append_c(text, '\n');
+    }
+    return text;
+}
+
+/* The next line of text, which ends with LF. */
+static gboolean next_line(const GString *text, gsize *at, Line *line)
+{
+    if (*at >= text->len)
+        return FALSE;
+    const char *end = memchr(text->str + *at, '\n', text->len - *at);
+    *line = (Line){.bytes = text->str + *at,
+                   .len = (gsize)(end - (text->str + *at)),
+                   .starts = TRUE,
+                   .ends = TRUE};
+    *at += line->len + 1;
+    return TRUE;
+}
+
+/* Reads all that may be returned; *hit: a line is the boundary. */
+static gboolean read_through(const BounceOriginal *original, int fd, gboolean with_body,
+                             Fitness *header, Fitness *body, gboolean *hit, GError **error)
+{
+    g_autoptr(GError) failed = NULL;
+    Line line;
+    *hit = FALSE;
+    for (gsize at = 0; next_line(original->header, &at, &line);) {
+        look_at(header, &line);
+        *hit = *hit || is_boundary(&line, original->boundary);
+    }
+    g_autoptr(LineReader) reader = with_body ? line_reader_new(fd, original->body_at) : NULL;
+    while (!*hit && reader && line_reader_next(reader, &line, &failed)) {
+        look_at(body, &line);
+        *hit = is_boundary(&line, original->boundary);
+    }
+    if (!failed)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
 }
 
 BounceOriginal *bounce_original_scan(int fd, gint64 size, gint64 whole_max, gboolean eight_bit,
                                      const char *name, GError **error)
 {
-    g_autoptr(LineReader) reader = line_reader_new(fd, 0);
-    g_autoptr(BounceOriginal) original = g_new0(BounceOriginal, 1);
-    g_autoptr(GError) failed = NULL;
     g_autoptr(Header) fields = header_read(fd, error);
-    Fitness header = {0}, whole = {0};
-    Line line;
-    guint number = 0;
-    guint64 line_number = 0;
     if (!fields)
         return NULL;
-    original->boundary = make_boundary(name, number);
-    while (line_reader_next(reader, &line, &failed)) {
-        line_number += line.starts ? 1 : 0;
-        gboolean body = is_in_body(fields, &line, line_number);
-        if (body && size > whole_max)
-            break;
-        look_at(&whole, &line);
-        if (!body)
-            look_at(&header, &line);
-        if (is_boundary(&line, original->boundary)) {
-            /* Only a message that was made for it gets here; each line of it costs one step. */
-            g_free(original->boundary);
-            original->boundary = make_boundary(name, ++number);
-            line_reader_free(g_steal_pointer(&reader));
-            reader = line_reader_new(fd, 0);
-            line_number = 0;
-        }
+    g_autoptr(BounceOriginal) original = g_new0(BounceOriginal, 1);
+    Fitness header = {0}, body = {0};
+    original->header = join_fields(fields);
+    original->body_at = fields->body_at;
+    gboolean hit = TRUE;
+    /* Only a message that was made for it needs a second number, and it had to know its own id. */
+    for (guint number = 0; hit; number++) {
+        g_free(original->boundary);
+        original->boundary = make_boundary(name, number);
+        if (!read_through(original, fd, size <= whole_max, &header, &body, &hit, error))
+            return NULL;
     }
-    if (failed) {
-        g_propagate_error(error, g_steal_pointer(&failed));
-        return NULL;
-    }
-    original->whole = size <= whole_max && !whole.unfit && (eight_bit || !whole.eight_bit);
-    original->eight_bit = original->whole && whole.eight_bit;
+    gboolean bits = header.eight_bit || body.eight_bit;
+    original->whole = size <= whole_max && !header.unfit && !body.unfit && (eight_bit || !bits);
+    original->eight_bit = original->whole && bits;
     original->quoted = header.unfit || header.eight_bit;
     return g_steal_pointer(&original);
 }
@@ -91,42 +119,34 @@ void bounce_original_free(BounceOriginal *original)
 {
     if (!original)
         return;
+    if (original->header)
+        g_string_free(original->header, TRUE);
     g_free(original->boundary);
     g_free(original);
 }
 
-static void append_start(const BounceOriginal *original, const char *message_id, GString *text)
+static void append_header(const BounceOriginal *original, const char *message_id, GString *text)
 {
-    if (original->whole)
-        g_string_append_printf(text,
-                               "Content-Description: Your message\n"
-                               "Content-Type: message/rfc822\n%s\n",
-                               original->eight_bit ? "Content-Transfer-Encoding: 8bit\n" : "");
+    g_autoptr(GString) header = g_string_new(NULL);
+    if (message_id)
+        g_string_append_printf(header, "Message-ID: %s\n", message_id);
+    g_string_append_len(header, original->header->str, (gssize)original->header->len);
+    if (!original->whole && original->quoted)
+        bounce_text_quote(text, header->str, header->len);
     else
-        g_string_append_printf(text,
-                               "Content-Description: The header of your message\n"
-                               "Content-Type: text/rfc822-headers\n%s\n",
-                               original->quoted ? "Content-Transfer-Encoding: quoted-printable\n"
-                                                : "");
-    if (message_id) {
-        g_autofree char *field = g_strdup_printf("Message-ID: %s\n", message_id);
-        if (original->whole || !original->quoted)
-            g_string_append(text, field);
-        else
-            bounce_text_quote(text, field, strlen(field));
-    }
+        g_string_append_len(text, header->str, (gssize)header->len);
 }
 
-/* A line or a piece of one, with its end. */
-static void append_line(const BounceOriginal *original, const Line *line, GString *text)
+static void append_start(const BounceOriginal *original, GString *text)
 {
-    if (original->whole || !original->quoted) {
-        g_string_append_len(text, line->bytes, (gssize)line->len);
-        g_string_append_c(text, '\n');
-        return;
-    }
-    bounce_text_quote(text, line->bytes, line->len);
-    g_string_append(text, line->ends ? "\n" : "=\n");
+    const char *encoding = "";
+    if (original->whole && original->eight_bit)
+        encoding = "Content-Transfer-Encoding: 8bit\n";
+    if (!original->whole && original->quoted)
+        encoding = "Content-Transfer-Encoding: quoted-printable\n";
+    g_string_append_printf(text, "Content-Description: %s\nContent-Type: %s\n%s\n",
+                           original->whole ? "Your message" : "The header of your message",
+                           original->whole ? "message/rfc822" : "text/rfc822-headers", encoding);
 }
 
 static gboolean flush(GString *text, int to_fd, GError **error)
@@ -136,37 +156,21 @@ static gboolean flush(GString *text, int to_fd, GError **error)
     return ok;
 }
 
-/* Behind an mbox "From " line. */
-static guint64 first_line(const Header *header)
-{
-    const HeaderEntry *first =
-        header->entries->len > 0 ? g_ptr_array_index(header->entries, 0) : NULL;
-    return first ? first->line : 1;
-}
-
 gboolean bounce_original_write(const BounceOriginal *original, int fd, const char *message_id,
                                int to_fd, GError **error)
 {
-    g_autoptr(LineReader) reader = line_reader_new(fd, 0);
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GError) failed = NULL;
-    g_autoptr(Header) fields = header_read(fd, error);
-    guint64 number = 0;
-    gboolean blank = FALSE;
     Line line;
-    if (!fields)
-        return FALSE;
-    append_start(original, message_id, text);
+    append_start(original, text);
+    append_header(original, message_id, text);
+    if (!original->whole)
+        return flush(text, to_fd, error);
+    g_string_append_c(text, '\n');
+    g_autoptr(LineReader) reader = line_reader_new(fd, original->body_at);
     while (line_reader_next(reader, &line, &failed)) {
-        number += line.starts ? 1 : 0;
-        if (number < first_line(fields))
-            continue;
-        if (is_in_body(fields, &line, number) && !original->whole)
-            break;
-        if (number == fields->body_line && line.starts && !blank)
-            g_string_append_c(text, '\n'); /* what is no field ended the header */
-        blank = line.len == 0 && line.starts;
-        append_line(original, &line, text);
+        g_string_append_len(text, line.bytes, (gssize)line.len);
+        g_string_append_c(text, '\n');
         if (text->len >= CHUNK_LEN && !flush(text, to_fd, error))
             return FALSE;
     }

@@ -9,11 +9,14 @@ typedef struct {
     gboolean eight_bit; /* whole, and not of 7 bits */
     gboolean quoted;    /* the header is not fit for 7 bits as it is: quoted-printable */
     char *boundary;     /* begins no line of it behind "--" */
+    GString *header;    /* its fields, each line ended by LF */
+    gint64 body_at;     /* offset in the file */
 } BounceOriginal;
 
 /* Reads the message in fd (size octets), to say how it can be returned: whole where it is no longer
  * than whole_max and lines and bytes are fit for SMTP (8-bit ones where eight_bit allows). name
- * goes into the boundary. NULL with POSTKEY_ERROR_IO. Returns owned. */
+ * goes into the boundary. NULL with POSTKEY_ERROR_IO, or POSTKEY_ERROR_REFUSED for a
+ * header that is too long (header_read()). Returns owned. */
 BounceOriginal *bounce_original_scan(int fd, gint64 size, gint64 whole_max, gboolean eight_bit,
                                      const char *name, GError **error);
 

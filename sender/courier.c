@@ -10,6 +10,7 @@ struct Courier {
     char *from;             /* else by this; NULL: by none */
     AccountSession *account;
     SmtpRoad road; /* of session */
+    char *habits;  /* the file where the road remembers its servers */
     SmtpSession *session;
     Deadline give_up_at; /* 0: never */
     guint logins;
@@ -29,6 +30,8 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->request.from = NULL;
     courier->by_name = request->account != NULL;
     courier->from = g_strdup(request->from);
+    g_autofree char *state = paths_state_dir();
+    courier->habits = g_build_filename(state, "servers.json", NULL);
     return courier;
 }
 
@@ -41,6 +44,7 @@ void courier_close(Courier *courier)
     account_session_close(courier->account);
     g_free((char *)courier->request.account);
     g_free(courier->from);
+    g_free(courier->habits);
     g_free(courier);
 }
 
@@ -85,6 +89,8 @@ static void plan_road(Courier *courier)
                                .provider = route->provider,
                                .ca_pem = route->ca_pem,
                                .ehlo_name = route->ehlo_name,
+                               .habits = courier->habits,
+                               .until = courier->give_up_at,
                                .trace = courier->request.trace,
                                .trace_data = courier->request.trace_data};
 }
@@ -93,10 +99,7 @@ static gboolean connect_to_server(Courier *courier, GError **error)
 {
     g_clear_pointer(&courier->session, smtp_close);
     courier->session = smtp_open(&courier->road, &courier->refusal, error);
-    if (!courier->session)
-        return FALSE;
-    smtp_give_up_at(courier->session, courier->give_up_at);
-    return TRUE;
+    return courier->session != NULL;
 }
 
 /* Once more, from the door on that led to a server. */
@@ -197,7 +200,7 @@ static gboolean log_in(Courier *courier, GError **error)
 
 static gboolean ensure_session(Courier *courier, GError **error)
 {
-    if (courier_is_connected(courier))
+    if (courier->session && smtp_is_kept_open(courier->session))
         return TRUE;
     if (log_in(courier, error))
         return TRUE;
@@ -231,13 +234,11 @@ static void end_message(const Courier *courier, const SmtpRecipient *recipients,
     account_session_end(courier->account, "deferred", n);
 }
 
-/* Whether no server has said anything about a recipient, and none can have the message. */
+/* Whether nobody has the message, and nobody was refused. */
 static gboolean nothing_happened(const SmtpRecipient *recipients, guint n)
 {
     for (guint i = 0; i < n; i++)
-        if (recipients[i].outcome != SMTP_UNTRIED &&
-            (recipients[i].outcome != SMTP_DEFERRED ||
-             (recipients[i].diagnosis && recipients[i].diagnosis->scope != DIAGNOSIS_NETWORK)))
+        if (recipients[i].outcome != SMTP_UNTRIED && recipients[i].outcome != SMTP_DEFERRED)
             return FALSE;
     return TRUE;
 }

@@ -25,8 +25,7 @@ const Route *courier_route(const Courier *courier);
  * address (NULL: none): it was asked that once, or it is the account's address. */
 gboolean courier_is_chosen_by(const Courier *courier, const char *from);
 
-/* Whether it waits with a session of the server that is open, as far as one can know without
- * asking: with nothing from the server that would be its farewell. */
+/* Whether it has a session of the server that can take another message, as far as is known. */
 gboolean courier_is_connected(const Courier *courier);
 
 /* The server that it is connected to; NULL: to none. Borrowed from the courier. */

@@ -29,8 +29,8 @@ static void complete(const DeliveryRequest *request, const Route *route, Machine
 static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipients, guint n,
                         const Diagnosis **refusal, GError **error)
 {
-    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
     AccountRequest account = account_request(request);
+    const MessageOffer everything = {.eight_bit_mime = TRUE, .smtp_utf8 = TRUE};
     if (!message_prepare(request->message, &everything, error))
         return FALSE;
     g_autoptr(Courier) courier = courier_open(&account, error);
@@ -46,7 +46,9 @@ static gboolean deliver(const DeliveryRequest *request, SmtpRecipient *recipient
                      .n_recipients = n,
                      .message = request->message,
                      .about_to_commit = request->about_to_commit,
-                     .commit_data = request->commit_data};
+                     .commit_data = request->commit_data,
+                     .progress = request->progress,
+                     .progress_data = request->progress_data};
     return courier_deliver(courier, &mail, refusal, error);
 }
 

@@ -17,6 +17,8 @@ typedef struct {
     gpointer trace_data;
     gboolean (*about_to_commit)(gpointer data, GError **error); /* as SmtpMail; NULL: none */
     gpointer commit_data;
+    void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer progress_data;
 } DeliveryRequest;
 
 /* Delivers to n recipients and fills in their outcomes. Returns an exit code of sysexits.h; *error

@@ -4,6 +4,7 @@
 #include "enqueue.h"
 #include "errors.h"
 #include "intake.h"
+#include "progress.h"
 #include "queue_call.h"
 #include "runner_start.h"
 #include "verdict.h"
@@ -122,11 +123,18 @@ int dispatch_take(Dispatch *dispatch, int fd, GError **error)
     return dispatch->fd;
 }
 
+/* NULL: nobody watches. */
+static Progress *watch_progress(const Dispatch *dispatch)
+{
+    return dispatch->options->verbose ? NULL : progress_new(STDERR_FILENO);
+}
+
 /* ---- straight to the server ---- */
 
 /* A delivery that its caller waits for only so long. */
 typedef struct {
     DeliveryRequest request;
+    Progress *progress; /* NULL: nobody watches */
     SmtpRecipient *recipients;
     guint n;
     int status;
@@ -147,6 +155,7 @@ static gpointer deliver_bounded(gpointer data)
 {
     Bounded *bounded = data;
     int status = delivery_run(&bounded->request, bounded->recipients, bounded->n, &bounded->error);
+    g_clear_pointer(&bounded->progress, progress_free); /* the words about it need the line */
     g_mutex_lock(&bounded->lock);
     bounded->status = status;
     bounded->done = TRUE;
@@ -185,6 +194,9 @@ static int send_direct(const Dispatch *dispatch, DeliveryRequest *request,
     bounded->request = *request;
     bounded->request.about_to_commit = note_commit;
     bounded->request.commit_data = bounded;
+    bounded->progress = watch_progress(dispatch);
+    bounded->request.progress = bounded->progress ? progress_show : NULL;
+    bounded->request.progress_data = bounded->progress;
     bounded->n = addresses->len;
     bounded->recipients = g_new0(SmtpRecipient, addresses->len);
     for (guint i = 0; i < addresses->len; i++)
@@ -247,14 +259,18 @@ static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, S
                           .give_up_at = limit_ms < 0 ? 0 : deadline_in_ms(limit_ms),
                           .trace = request->trace,
                           .trace_data = request->trace_data};
+    Progress *progress = watch_progress(dispatch);
+    terms.progress = progress ? progress_show : NULL;
+    terms.progress_data = progress;
     attempt_run(&terms, entry, &courier, &result);
+    progress_free(progress); /* the words about it need the line */
     courier_close(courier);
     fputs(result.text, stderr);
     if (result.fate == ATTEMPT_FINAL)
         attempt_drop(entry);
-    gboolean kept = result.fate == ATTEMPT_KEPT;
+    gboolean waits = result.fate == ATTEMPT_KEPT || result.bounced;
     spool_entry_release(entry);
-    if (kept)
+    if (waits)
         ensure_runner(dispatch);
     return result.status;
 }

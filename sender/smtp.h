@@ -48,6 +48,7 @@ typedef struct {
     const char *habits; /* the file of habits.h, which remembers what servers cannot do; NULL: none
                          */
     const SmtpTimeouts *timeouts; /* NULL: smtp_timeouts */
+    Deadline until;               /* when to give up; 0: each step has its own deadline alone */
     TransportTrace trace;         /* NULL: none */
     gpointer trace_data;
 } SmtpRoad;
@@ -122,7 +123,7 @@ SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError *
 /* The door that the session went through. Borrowed from the road. */
 const SmtpServer *smtp_server(const SmtpSession *session);
 
-/* No wait of the session goes beyond this point; 0: each step has its own deadline alone. */
+/* No wait of the session goes beyond this point from now on (as SmtpRoad.until). */
 void smtp_give_up_at(SmtpSession *session, Deadline until);
 
 /* Says QUIT without waiting for the answer, and closes. */
@@ -157,3 +158,8 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error);
 #define SMTP_FLIGHT_MAX_LEN ((guint64)64 * 1024)
 
 gboolean smtp_is_open(const SmtpSession *session);
+
+/* The same for a session that was kept: whether the server has neither closed nor said anything
+ * unasked, which would be its farewell. Known without a round trip; so no message is sent, and
+ * maybe lost or doubled, into a connection that is dead. */
+gboolean smtp_is_kept_open(const SmtpSession *session);

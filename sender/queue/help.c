@@ -25,7 +25,8 @@ static const char closing[] =
     "  66  no message has that id\n"
     "  71  the system refuses (inotify)\n"
     "  74  the disk: a folder that is not ours, full, unreadable\n"
-    "  75  the message is being sent right now: try again\n";
+    "  75  the message is being sent right now: try again\n"
+    "  77  root could not act as the owner of the folder\n";
 
 char *help_of(const QueueVerb *verb)
 {

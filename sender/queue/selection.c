@@ -8,11 +8,17 @@
 
 #define WORD_MAX_LEN ((gsize)40)
 
-/* A report's id begins as its original's does: the whole id is always the message itself. */
 static gboolean is_meant(const char *id, const char *word)
 {
     const char *chance = strchr(id, '-');
     return g_str_has_prefix(id, word) || (chance && g_str_has_prefix(chance + 1, word));
+}
+
+/* A report's id begins as that of its original, which is the one that is meant where both are
+ * there. */
+static gboolean is_report_of(const Item *report, const Item *original)
+{
+    return g_str_has_prefix(report->id, original->id) && strlen(report->id) > strlen(original->id);
 }
 
 static Item *find(const GPtrArray *items, const char *word, int *status, GError **error)
@@ -23,7 +29,8 @@ static Item *find(const GPtrArray *items, const char *word, int *status, GError 
         Item *item = g_ptr_array_index(items, i);
         if (strcmp(item->id, word) == 0)
             return item;
-        if (*word && is_meant(item->id, word)) {
+        /* In the queue's order a report follows its original. */
+        if (*word && is_meant(item->id, word) && !(found && is_report_of(item, found))) {
             found = item;
             count++;
         }

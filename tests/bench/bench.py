@@ -50,7 +50,7 @@ def bind(pid, processors):
 def latency(world, name, one_processor=True):
     """Medians of the broker's open and fresh connections, and of the echo's. On one processor, where nobody waits for
     another one to wake up: that wait is the machine's, differs tenfold from run to run, and falls on whoever sleeps
-    in poll() rather than in recv()."""
+    in epoll_wait() rather than in recv()."""
     everywhere = os.sched_getaffinity(0)
     if one_processor:
         bind(world.broker_pid(), {min(everywhere)})

@@ -95,6 +95,17 @@ def test_a_failing_poll_is_no_end(world):
     assert going.result().code == 0
 
 
+def test_each_failing_poll_waits_longer_than_the_one_before(world):
+    world.google.fail("token", "status", status=503, grant_type=DEVICE_GRANT, times=2)
+    going = world.authorizing()
+    visit = going.step("visit")
+    world.google.wait("http.failed", 1)
+    failed = time.monotonic()
+    world.google.approve(visit["user_code"])
+    assert going.result().code == 0
+    assert time.monotonic() - failed > 5, "two seconds after the first, four after the second"
+
+
 # ---- the browser flow ----
 
 

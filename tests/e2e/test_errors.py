@@ -17,7 +17,7 @@ def test_no_broker_and_no_way_to_start_one(world):
     alone = shutil.copy(program("postkey"), world.path("alone", "postkey"))
     world.run([alone, "token"]).failed(8, world.socket, "install postkey-broker")
     sender = shutil.copy(program("postkey-send"), world.path("alone", "postkey-send"))
-    world.run([sender, "a@example.com"]).failed(78, world.socket, "install postkey-broker")
+    world.run([sender, "--deliver=now", "a@example.com"]).failed(78, world.socket, "install postkey-broker")
 
 
 def test_a_folder_that_is_open_to_others_is_not_used(world):

@@ -241,7 +241,7 @@ def test_to_manage_is_for_root_and_the_broker(system, method):
 
 def test_every_method_is_to_use_or_to_manage(system):
     using = {"GetToken", "RejectToken", "GetAccounts", "OpenSession", "CloseSession", "BeginMessage", "EndMessage",
-             "Monitor"}
+             "Monitor", "ReportMail"}
     description = system.call(0, SERVICE + "GetInterfaceDescription",
                               interface=BROKER.rstrip("."))["parameters"]["description"]
     methods = {line.split()[1].split("(")[0] for line in description.splitlines() if line.startswith("method ")}

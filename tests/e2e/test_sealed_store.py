@@ -28,6 +28,19 @@ def read(path):
         return f.read()
 
 
+def write(path, content):
+    with open(path, "wb") as f:
+        f.write(content)
+
+
+def only_serves(world, account, path):
+    """Whether the account's credential is in that file: without it, the account has none."""
+    os.rename(path, path + ".away")
+    code = world.postkey("refresh", account).code
+    os.rename(path + ".away", path)
+    return code != 0
+
+
 def status(world):
     return json.loads(world.postkey("store", "status", "--json").ok())
 
@@ -124,6 +137,47 @@ def test_a_missing_or_foreign_key_exits_5_and_a_damaged_credential_8(server):
     world.postkey("refresh", ME).failed(8, os.path.basename(path), "postkey authorize")
     assert any(os.path.basename(path) in fault for fault in status(world)["faults"])
     world.authorize()
+    assert status(world)["faults"] == []
+
+
+def swap(paths):
+    contents = [read(path) for path in paths]
+    for path, content in zip(paths, reversed(contents)):
+        write(path, content)
+
+
+DAMAGES = {
+    "truncated": lambda paths: write(paths[0], read(paths[0])[:-20]),
+    "emptied": lambda paths: write(paths[0], b""),
+    "longer": lambda paths: write(paths[0], read(paths[0]) + b"x"),
+    "tampered": lambda paths: write(paths[0], read(paths[0])[:-1] + bytes([read(paths[0])[-1] ^ 1])),
+    "swapped": swap,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_found_and_named_and_the_others_serve(server, damage):
+    world = server
+    world.authorize(address=OTHER)
+    world.authorize("--account", "third", address="third@gmail.test")
+    files = credentials(world)
+    before = {path: read(path) for path in files.values()}
+    [mine] = [path for path in before if only_serves(world, ME, path)]
+    [others] = [path for path in before if path != mine and only_serves(world, OTHER, path)]
+    DAMAGES[damage]([mine, others])
+    world.postkey("refresh", ME).failed(8, os.path.basename(mine))
+    if damage == "swapped":
+        world.postkey("refresh", OTHER).failed(8, os.path.basename(others))
+    else:
+        world.postkey("refresh", OTHER).ok()
+    world.postkey("refresh", "third").ok()
+    faults = status(world)["faults"]
+    assert len(faults) == (2 if damage == "swapped" else 1)
+    assert any(os.path.basename(mine) in fault for fault in faults)
+    for path, content in before.items():  # from the backup, without a restart
+        write(path, content)
+    for name in (ME, OTHER, "third"):
+        world.postkey("refresh", name).ok()
     assert status(world)["faults"] == []
 
 

@@ -29,6 +29,15 @@ def test_each_format_is_what_its_users_expect(shared_ready):
     assert 0 < answer["expires"] - time.time() <= 3600
 
 
+def test_a_reload_changes_what_is_told_with_the_token(world):
+    world.authorize()
+    told = [json.loads(world.token("--format", "json", ME)) for _ in range(2)]
+    world.configure(mechanisms="OAUTHBEARER")
+    world.reload()
+    assert told[0] == told[1] and told[0]["mechanisms"] == ["XOAUTH2", "OAUTHBEARER"]
+    assert json.loads(world.token("--format", "json", ME)) == {**told[0], "mechanisms": ["OAUTHBEARER"]}
+
+
 def test_100_processes_with_an_expired_token_get_one_token_from_one_refresh(world):
     world.google.set({"token.lifetime": 1})
     world.authorize()
@@ -262,6 +271,59 @@ def test_revoke_ends_it_at_the_provider_and_here(ready):
     world.postkey("token", ME).failed(7)
 
 
+def begin(world, method):
+    """A call that the broker has got when this returns."""
+    line = world.varlink()
+    line.send(method, account=ME)
+    with world.varlink() as behind:
+        behind.ask("GetAccounts")
+    return line
+
+
+def test_revoke_waits_for_the_token_that_is_being_rotated_and_ends_that_one_too(world):
+    world.google.set({"token.rotate": True})
+    world.authorize()
+    world.google.fail_refresh("hold", processed=True)
+    refreshing = world.start_postkey("refresh", ME)
+    world.google.wait("http.held", 1)
+    assert len(world.google.live_refresh_tokens()) == 1, "the new one, which is still on its way"
+    revoking = begin(world, "Revoke")
+    assert world.google.count("http.revocation") == 0
+    world.google.clear()
+    assert refreshing.wait() == 0 and "error" not in revoking.receive()
+    assert world.google.live_refresh_tokens() == []
+    assert not any(ME in label for label in world.keyring_items())
+    world.postkey("token", ME).failed(7)
+
+
+def test_no_refresh_is_started_while_a_revocation_is_under_way(world):
+    world.google.set({"token.rotate": True})
+    world.authorize()
+    world.google.fail("revocation", "hold")
+    revoking = world.start_postkey("revoke", "--yes", ME)
+    world.google.wait("http.held", 1)
+    refreshing = begin(world, "Refresh")
+    world.postkey("token", "--timeout", "1", ME).failed(4)
+    assert world.refreshes() == 0
+    world.google.clear()
+    assert revoking.wait() == 0
+    assert refreshing.receive()["error"].endswith(".AccountNotFound")
+    assert world.refreshes() == 0 and world.google.live_refresh_tokens() == []
+
+
+def test_who_waits_during_a_revocation_that_fails_gets_a_token(ready):
+    world = ready
+    world.google.fail("revocation", "status", status=503, delay_ms=3600 * 1000)
+    revoking = world.start_postkey("revoke", "--yes", ME)
+    world.google.wait("http.failed", 1)
+    refreshing = begin(world, "Refresh")
+    assert world.refreshes() == 0
+    world.google.clear()
+    assert revoking.wait() == 4
+    assert "error" not in refreshing.receive()
+    assert world.token()
+
+
 @pytest.mark.parametrize("failure", [dict(mode="status", status=503), dict(mode="drop"), dict(mode="html")],
                          ids=["503", "drop", "html"])
 def test_a_revocation_that_fails_deletes_nothing(ready, failure):
@@ -354,3 +416,22 @@ def test_a_broker_that_is_told_to_end_waits_for_the_rotated_token_on_its_way(wor
     assert reap(pid) == 0
     waiting.wait()
     assert world.token(), "the new broker finds the new refresh token"
+
+
+def test_a_broker_that_is_told_to_end_at_any_moment_of_its_refreshes_ends_cleanly(world):
+    """Nothing is left behind either: a sanitizer build looks."""
+    names = [f"a{n}" for n in range(4)]
+    for name in names:
+        world.authorize("--account", name)
+    world.stop_broker()
+    world.start_broker()
+    for moment in range(12):
+        callers = [world.varlink() for _ in names]
+        callers[0].ask("GetAccounts")  # it is up, with its signals
+        for caller, name in zip(callers, names):
+            caller.send("GetToken", account=name)
+        time.sleep(0.002 * moment)  # what varies; nothing is waited for
+        world.stop_broker()
+        world.start_broker()
+        world.accounts()
+    assert all(world.token(name) for name in names)

@@ -330,11 +330,12 @@ class World:
     def broker_pid(self):
         return peer_pid(self.socket)
 
-    def start_broker(self, *options, env={}):
-        """By hand, with its log in broker.log of the world; listens when this returns."""
+    def start_broker(self, *options, env={}, wrapper=()):
+        """By hand, with its log in broker.log of the world; listens when this returns. A wrapper is a command
+        that becomes the one behind it."""
         os.makedirs(os.path.dirname(self.socket), 0o700, exist_ok=True)
         with open(self.path("broker.log"), "ab") as log:
-            process = subprocess.Popen([program("postkey-broker"), *options], env=self.env | env,
+            process = subprocess.Popen([*wrapper, program("postkey-broker"), *options], env=self.env | env,
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         process.returncode = 0  # it is waited for by its pid
         wait_until(lambda: self.broker_pid() == process.pid, "the broker listens")
@@ -401,7 +402,8 @@ class World:
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
         self._reap_orphans()
-        assert code == 0, f"the broker ended with {code} when it was told to\n{self.broker_log()}"
+        told = f"{self.broker_log()}{self.sanitizer_reports()}"
+        assert code == 0, f"the broker ended with {code} when it was told to\n{told}"
 
     @staticmethod
     def _reap_orphans():

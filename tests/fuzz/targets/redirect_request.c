@@ -55,7 +55,8 @@ FuzzVerdict fuzz_target(const guint8 *bytes, gsize len)
     g_assert_cmpint(fd, >=, 0);
     converse(fd, bytes, len);
     if (taken)
-        redirect_finish(redirect, TRUE, "Done", "You may close this page.");
+        redirect_finish(redirect,
+                        &(RedirectOutcome){.success = TRUE, .heading = "Done", .what = "It is."});
     (void)drain(fd);
     (void)close(fd); /* nothing was left to be said */
     for (guint turns = 0; turns < 1000 && g_main_context_iteration(NULL, FALSE); turns++)

@@ -117,6 +117,7 @@ static void world_open(World *world)
     context->ledger = open_ledger();
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
+    context->abandoned = account_refresh_abandoned_new();
     world->methods = (Methods){.context = context, .accounts = accounts_new(context)};
     world->service = service_new(&world->methods, unix_pair_listen(&world->name));
 }
@@ -129,6 +130,7 @@ static void world_close(World *world)
     http_client_free(context->http);
     unsaved_free(context->unsaved);
     store_switch_free(context->stores);
+    g_hash_table_unref(context->abandoned);
     events_free(context->events);
     exchanges_free(context->exchanges);
     metrics_free(context->metrics);

@@ -54,7 +54,8 @@ static void tear_down(void)
 
 static void finish(gboolean success, const char *heading, const char *text)
 {
-    redirect_finish(redirect, success, heading, text);
+    RedirectOutcome outcome = {.success = success, .heading = heading, .what = text};
+    redirect_finish(redirect, &outcome);
     redirect = NULL;
 }
 
@@ -210,6 +211,22 @@ REDIRECT_TEST(the_page_arrives_only_after_finish)
     g_autofree char *length = g_strdup_printf("\r\nContent-Length: %" G_GSIZE_FORMAT "\r\n",
                                               strlen(strstr(page, "\r\n\r\n") + 4));
     cr_assert(strstr(page, length));
+}
+
+REDIRECT_TEST(a_failure_is_told_in_three_parts_and_in_sentences)
+{
+    g_autofree char *good = good_request();
+    int fd = dial();
+    say(fd, good);
+    settle();
+    redirect_finish(redirect, &(RedirectOutcome){.heading = "No",
+                                                 .what = "<it> did not work",
+                                                 .meaning = "me@example.com signed in!",
+                                                 .remedy = "do it \"again\""});
+    redirect = NULL;
+    g_autofree char *page = hear(fd);
+    cr_expect(strstr(page, "<p>&lt;it&gt; did not work.</p><p>me@example.com signed in!</p>"));
+    cr_expect(strstr(page, "<h2>What to do</h2><p>Do it &quot;again&quot;.</p>"));
 }
 
 REDIRECT_TEST(the_style_sheet_is_the_one_that_the_policy_names)
@@ -471,7 +488,8 @@ Test(redirect, the_owner_may_free_it_from_inside_its_callback)
 
 static gboolean finish_inside(G_GNUC_UNUSED const char *query, gpointer data)
 {
-    redirect_finish(*(Redirect **)data, TRUE, "Done", "text");
+    RedirectOutcome outcome = {.success = TRUE, .heading = "Done", .what = "text"};
+    redirect_finish(*(Redirect **)data, &outcome);
     return TRUE;
 }
 

@@ -1,0 +1,61 @@
+/* What the parts of attempt share: attempt.c (the try and its end), attempt_reports.c (bounces, and
+ * who is told), attempt_words.c (what the envelope and the caller read). For them alone. */
+#pragma once
+
+#include "attempt.h"
+#include "bounce.h"
+
+/* A try under way. */
+typedef struct {
+    const AttemptTerms *terms;
+    SpoolEntry *entry;
+    Courier **courier;
+    Message *message;
+    guint n; /* of those who wait */
+    SmtpRecipient *recipients;
+    EnvelopeRecipient **kept; /* the same, in the envelope */
+    gint64 now;               /* Unix seconds */
+    const char *relay;        /* borrowed from the courier; NULL: none */
+    const Diagnosis *refusal;
+    GError *failed; /* holds for all who are left */
+    GString *text;
+} Attempt;
+
+/* Unix seconds. */
+gint64 attempt_wall_now(void);
+
+/* The route of its courier; NULL: there is none. Borrowed. */
+const Route *attempt_route(const Attempt *attempt);
+
+/* Write the envelope, remove the message; what fails is logged, and seen again at the next look. */
+void attempt_save(SpoolEntry *entry);
+void attempt_remove(SpoolEntry *entry);
+
+/* ---- reports ---- */
+
+gboolean attempt_is_report(const Envelope *envelope);
+
+/* Puts a bounce into the queue, where one is wanted, and marks its recipients. address: the
+ * account's own; NULL: unknown. */
+gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
+                             gint64 lifetime_s, GError **error);
+
+/* A report that was refused: it never bounces, and never is lost either. */
+void attempt_keep_report(const Attempt *attempt);
+
+/* Gives a report to the account of [notify]; FALSE: there is none, or it was that one. */
+gboolean attempt_redirect(const Attempt *attempt);
+
+/* Tells a person that the message has waited long, where that is due. */
+void attempt_warn_when_late(const Attempt *attempt);
+
+/* ---- words ---- */
+
+/* Into the envelope: why it waits. */
+void attempt_say_why(const Attempt *attempt);
+
+/* Into the text for the caller: that nobody got it (and the status), who is refused, what is kept.
+ */
+void attempt_say_final(const Attempt *attempt, AttemptResult *result);
+void attempt_say_refused(const Attempt *attempt);
+void attempt_say_kept(const Attempt *attempt);

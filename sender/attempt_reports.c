@@ -1,0 +1,177 @@
+#include "attempt_private.h"
+
+#include "errors.h"
+#include "log.h"
+#include "maillog.h"
+#include "schedule.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Tells a person, by the broker. */
+static void notify(const Attempt *attempt, const char *event, const char *reason)
+{
+    const char *account = attempt->entry->envelope->used_account;
+    g_autoptr(GError) failed = NULL;
+    if (account && !account_session_report(attempt->terms->scope, account, event, reason, &failed))
+        log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
+                    failed->message);
+}
+
+void attempt_warn_when_late(const Attempt *attempt)
+{
+    Envelope *envelope = attempt->entry->envelope;
+    if (!schedule_wants_warning(envelope, attempt->now))
+        return;
+    g_autofree char *reason =
+        g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
+                        schedule_age_s(envelope, attempt->now) / 3600);
+    notify(attempt, "mail_waiting", reason);
+    envelope->warned = TRUE;
+}
+
+/* ---- bounces ---- */
+
+/* Those who are refused are so for good now, and their sender knows, or wants to know nothing. */
+static void mark_bounced(Envelope *envelope, gboolean expired)
+{
+    for (guint i = 0; i < envelope->recipients->len; i++) {
+        EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
+        if (recipient->state == ENVELOPE_REFUSED ||
+            (expired && recipient->state == ENVELOPE_WAITING))
+            recipient->state = ENVELOPE_BOUNCED;
+    }
+}
+
+/* Puts the bounce into the queue. A repeat after a crash finds it there. */
+static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request, GError **error)
+{
+    gboolean exists = FALSE;
+    int fd = spool_draft(entry->spool, error);
+    if (fd < 0)
+        return FALSE;
+    if (!bounce_compose(request, fd, error)) {
+        (void)close(fd); /* has no name: it is gone by this */
+        return FALSE;
+    }
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(SpoolEntry) bounce =
+        spool_add(entry->spool, fd, bounce_envelope(request), &exists, &failed);
+    if (bounce)
+        maillog_note(entry->id, "bounce %s to <%s>", bounce->id, request->to);
+    if (bounce || exists)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+}
+
+gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
+                             gint64 lifetime_s, GError **error)
+{
+    Envelope *envelope = entry->envelope;
+    const char *to = envelope->from && *envelope->from ? envelope->from : address;
+    if (bounce_count(kind, envelope) > 0) {
+        if (!address) {
+            error_set(error, POSTKEY_ERROR_UNAVAILABLE, "the bounce has no sender yet", NULL,
+                      "the account's address is not known now");
+            return FALSE;
+        }
+        BounceRequest request = {.kind = kind,
+                                 .original = envelope,
+                                 .eml_fd = entry->eml_fd,
+                                 .to = to,
+                                 .from = address,
+                                 .reporter = g_get_host_name(),
+                                 .now = attempt_wall_now(),
+                                 .lifetime_s = lifetime_s};
+        if (!add_bounce(entry, &request, error))
+            return FALSE;
+        envelope->bounces++;
+    }
+    mark_bounced(envelope, kind == BOUNCE_EXPIRED);
+    return TRUE;
+}
+
+void attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
+{
+    g_autoptr(GError) failed = NULL;
+    if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed)) {
+        attempt_remove(entry);
+        return;
+    }
+    log_warning("%s: its bounce waits: %s", entry->id, failed->message);
+    schedule_failed(entry->envelope, attempt_wall_now(), 0, g_random_int());
+    attempt_save(entry);
+}
+
+/* ---- reports that do not reach anybody ---- */
+
+gboolean attempt_is_report(const Envelope *envelope)
+{
+    return envelope->kind != ENVELOPE_MESSAGE;
+}
+
+/* The account of [notify] takes over; FALSE: there is none, or it was that one. */
+gboolean attempt_redirect(const Attempt *attempt)
+{
+    const Route *route = attempt_route(attempt);
+    Envelope *envelope = attempt->entry->envelope;
+    if (!route || !route->notify_account || strcmp(route->notify_account, route->account) == 0)
+        return FALSE;
+    AccountRequest request = {.scope = attempt->terms->scope,
+                              .account = route->notify_account,
+                              .on_behalf =
+                                  attempt->terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF};
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(Courier) other = courier_open(&request, &failed);
+    if (!other) {
+        log_warning("%s: the account of [notify] cannot take it: %s", attempt->entry->id,
+                    failed->message);
+        return FALSE;
+    }
+    EnvelopeRecipient *recipient = envelope_recipient(envelope, 0);
+    g_free(recipient->address);
+    recipient->address = g_strdup(courier_route(other)->address);
+    recipient->state = ENVELOPE_WAITING;
+    g_free(envelope->account);
+    envelope->account = g_strdup(courier_route(other)->account);
+    maillog_note(attempt->entry->id, "goes to <%s> by the account of [notify] now",
+                 recipient->address);
+    schedule_release(envelope, attempt->now);
+    return TRUE;
+}
+
+/* A server that takes no null sender gets the account's address: the one more try. */
+static gboolean give_sender(const Attempt *attempt)
+{
+    Envelope *envelope = attempt->entry->envelope;
+    const Route *route = attempt_route(attempt);
+    if (!route || !envelope->from || *envelope->from)
+        return FALSE;
+    g_free(envelope->from);
+    envelope->from = g_strdup(route->address);
+    envelope_recipient(envelope, 0)->state = ENVELOPE_WAITING;
+    schedule_release(envelope, attempt->now);
+    return TRUE;
+}
+
+/* A report that was refused: it never bounces, and never is lost either. */
+void attempt_keep_report(const Attempt *attempt)
+{
+    Envelope *envelope = attempt->entry->envelope;
+    if (give_sender(attempt) || attempt_redirect(attempt))
+        return;
+    envelope_recipient(envelope, 0)->state = ENVELOPE_WAITING;
+    attempt_say_why(attempt);
+    schedule_hold(envelope, attempt->now, ENVELOPE_HOLD_PERSON, 0);
+    g_autofree char *reason = g_strdup_printf(
+        "the bounce %s found nobody: \"postkey-queue show\" shows it", attempt->entry->id);
+    notify(attempt, "mail_bounced", reason);
+}
+
+void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
+{
+    const Attempt attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
+    attempt_warn_when_late(&attempt);
+    attempt_save(entry);
+}

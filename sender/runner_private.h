@@ -1,0 +1,66 @@
+/* What the parts of runner share: runner.c (the whole, what came of a try, what wakes it),
+ * runner_pump.c (what is to be done now, and when next), runner_submit.c (what others hand over).
+ * For them alone. */
+#pragma once
+
+#include "lane.h"
+#include "listen.h"
+#include "runner.h"
+#include "runner_items.h"
+
+/* What callers read. */
+#define RUNNER_PROGRAM "postkey-send"
+
+/* A message whose lock somebody else holds is looked at again. */
+#define RUNNER_BUSY_S 1
+
+/* A lane, and what holds for its account. */
+typedef struct {
+    Lane *lane;
+    char *account;      /* NULL: it is chosen by an address */
+    AttemptResult hold; /* hold ENVELOPE_NO_HOLD: none */
+} RunnerLane;
+
+typedef struct {
+    const RunnerOptions *options;
+    Spool *spool;
+    LaneTerms terms;
+    RunnerItems *items;
+    GHashTable *lanes; /* key -> RunnerLane */
+    Listener listener, submit_listener;
+    QueueSocket *socket, *submit_socket;
+    GThreadPool *committers;
+    GMainLoop *loop;
+    int watch_fd, timer_fd;
+    guint watch_source, timer_source, idle_timer, look_timer;
+    guint final; /* verdicts that wait to be heard */
+    gboolean ending;
+} Runner;
+
+/* Unix seconds. */
+gint64 runner_now(void);
+
+/* ---- lanes ---- */
+
+/* For a hash table. */
+void runner_lane_free(gpointer data);
+
+/* The lane of an account, or, where that is not known, of the address that it is chosen by; made
+ * where there is none. Borrowed. */
+RunnerLane *runner_find_lane(Runner *runner, gint64 uid, const char *account, const char *from);
+RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item);
+
+gboolean runner_is_held(const RunnerLane *entry, gint64 now);
+
+/* What the result says of the account holds for the lane. */
+void runner_set_hold(RunnerLane *entry, const AttemptResult *result);
+
+/* Starts what is due, sets the timer for what is due next, ends the runner where that is its time.
+ */
+void runner_pump(Runner *runner);
+
+/* ---- what others hand over: for QueueHandlers, and for the pool of committers ---- */
+
+gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error);
+void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data);
+void runner_commit(gpointer data, gpointer user_data);

@@ -1,0 +1,131 @@
+#include "runner_private.h"
+
+#include "address.h"
+#include "enqueue.h"
+#include "errors.h"
+#include "intake.h"
+
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error)
+{
+    Runner *runner = data;
+    guint messages;
+    gint64 bytes;
+    runner_items_usage(runner->items, (gint64)submit->uid, &messages, &bytes);
+    gboolean limited = submit->uid != 0 && submit->uid != geteuid();
+    if (submit->size > INTAKE_MAX_LEN) {
+        error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send a link to the data instead",
+                  "the message is longer than %" G_GINT64_FORMAT " MiB",
+                  INTAKE_MAX_LEN / (1024 * 1024));
+        return FALSE;
+    }
+    if (submit->recipients->len > ENVELOPE_RECIPIENTS_MAX) {
+        error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send it in several parts",
+                  "more than %u recipients", ENVELOPE_RECIPIENTS_MAX);
+        return FALSE;
+    }
+    if (limited &&
+        (messages >= RUNNER_UID_MESSAGES_MAX || bytes + submit->size > RUNNER_UID_BYTES_MAX)) {
+        error_set(error, POSTKEY_ERROR_THROTTLED, NULL,
+                  "wait until some of it is sent; \"postkey-queue list\" shows what waits",
+                  "user %u has %u messages with %" G_GINT64_FORMAT " MiB in the queue already",
+                  (guint)submit->uid, messages, bytes / (1024 * 1024));
+        return FALSE;
+    }
+    submit->fd = spool_draft(runner->spool, error);
+    return submit->fd >= 0;
+}
+
+/* A message on its way into the queue. */
+typedef struct {
+    Runner *runner;
+    QueuePeer *peer;
+    QueueSubmit *submit;
+    char *id;
+    GError *failed;
+} Commit;
+
+static gboolean commit_done(gpointer data)
+{
+    Commit *commit = data;
+    Runner *runner = commit->runner;
+    gboolean queued = strcmp(commit->submit->deliver, "queue") == 0;
+    RunnerItem *item =
+        commit->id ? runner_items_find(runner->items, commit->id, runner_now()) : NULL;
+    if (!commit->id) {
+        queue_peer_refuse(commit->peer, commit->failed);
+    } else if (!item) {
+        queue_peer_answer_gone(commit->peer, commit->id);
+    } else if (queued) {
+        g_autofree char *text = g_strdup_printf(RUNNER_PROGRAM ": queued as %s\n", commit->id);
+        QueueAnswer told = {.id = commit->id, .status = EX_OK, .text = text, .kept = TRUE};
+        queue_peer_answer(commit->peer, &told, NULL, NULL);
+    } else {
+        item->waiter = commit->peer;
+        item->keeps = strcmp(commit->submit->deliver, "now") != 0;
+    }
+    queue_submit_free(commit->submit);
+    g_clear_error(&commit->failed);
+    g_free(commit->id);
+    g_free(commit);
+    runner_pump(runner);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean is_clean(const char *text)
+{
+    for (; text && *text; text++)
+        if (g_ascii_iscntrl(*text))
+            return FALSE;
+    return TRUE;
+}
+
+/* What a peer says is checked here, whatever its own program has checked. */
+static gboolean check_submission(const QueueSubmit *submit, GError **error)
+{
+    for (guint i = 0; i < submit->recipients->len; i++)
+        if (!address_check(g_ptr_array_index(submit->recipients, i), error))
+            return FALSE;
+    if (submit->from && *submit->from && !address_check(submit->from, error))
+        return FALSE;
+    if (is_clean(submit->account) && is_clean(submit->full_name))
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_REFUSED, NULL, NULL,
+              "a control character in the account or the name");
+    return FALSE;
+}
+
+/* In a thread of the pool: the disk may take its time. */
+void runner_commit(gpointer data, gpointer user_data)
+{
+    Commit *commit = data;
+    QueueSubmit *submit = commit->submit;
+    const Runner *runner = user_data;
+    EnqueueRequest request = {
+        .uid = (gint64)submit->uid,
+        .account = submit->account,
+        .from = submit->from,
+        .full_name = submit->full_name,
+        .recipients = submit->recipients,
+        .dsn = {.notify = submit->notify, .ret = submit->ret, .envelope_id = submit->envelope_id},
+        .at_once = strcmp(submit->deliver, "queue") == 0};
+    g_autoptr(SpoolEntry) entry = NULL;
+    if (check_submission(submit, &commit->failed)) {
+        int fd = submit->fd;
+        submit->fd = -1;
+        entry = enqueue(runner->spool, fd, &request, &commit->failed);
+    }
+    commit->id = entry ? g_strdup(entry->id) : NULL;
+    g_main_context_invoke(NULL, commit_done, commit);
+}
+
+void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data)
+{
+    Runner *runner = data;
+    Commit *commit = g_new0(Commit, 1);
+    *commit = (Commit){.runner = runner, .peer = peer, .submit = submit};
+    (void)g_thread_pool_push(runner->committers, commit, NULL); /* FALSE: no new thread; queued */
+}

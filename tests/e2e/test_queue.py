@@ -1,0 +1,260 @@
+"""What a caller of postkey-send is told, what is kept, and how it leaves the queue: without a runner of one's own
+making; the one that postkey-send starts goes on with what is kept."""
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from processes import reap, wait_until
+from small_google import ME
+from world import World, program, refused_port
+
+A, B, C = "a@example.com", "b@example.com", "c@example.com"
+BAD_LOGIN = "535-5.7.8 Username and Password not accepted.\n535 5.7.8 BadCredentials"
+
+
+def kept(result, *words):
+    """It is kept: exit code 0, and three parts on stderr that hold these words; its id."""
+    assert result.code == 0 and result.out == "", result
+    for word in ("postkey-send: kept as ", "What it means:", "What to do:", *words):
+        assert word in result.err, (word, result)
+    return result.err.split("kept as ")[1].split(":")[0]
+
+
+def emptied(world):
+    wait_until(lambda: not world.envelopes(), f"the queue is empty: {world.envelopes()}")
+
+
+def no_server(world):
+    """A route to where nobody listens. The port is taken as long as the result is kept."""
+    held, port = refused_port()
+    world.configure(smtp=f"localhost:{port} tls")
+    world.reload()
+    return held
+
+
+def server_again(world, **provider):
+    world.configure(**provider)
+    world.reload()
+
+
+def test_what_is_sent_at_once_leaves_nothing_behind(ready):
+    assert ready.mail(A).err == ""
+    mail, = ready.google.mails()
+    assert mail["recipients"] == [A]
+    assert [n for n in os.listdir(ready.queue_folder) if n.endswith((".eml", ".json"))] == []
+    assert ready.runner_pid() is None, "a runner where there is nothing to do"
+
+
+def test_a_server_that_is_down_is_waited_for_with_the_same_message_id(ready):
+    with no_server(ready):
+        id = kept(ready.mail(A), "refused", "tried again at")
+    envelope, = ready.envelopes()
+    assert envelope["id"] == id and envelope.get("attempts", 0) == 1
+    assert ready.runner_pid(), "nobody would send it"
+    server_again(ready)
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    mail, = ready.google.mails()
+    assert f"Message-ID: {envelope['message_id']}".encode() in mail["bytes"]
+
+
+def test_now_keeps_nothing(ready):
+    with no_server(ready):
+        ready.send(A, deliver="now").failed(75, "refused")
+    assert ready.envelopes() == []
+
+
+def test_queue_sends_afterwards(ready):
+    result = ready.send(A, deliver="queue")
+    assert result.code == 0 and "queued as " in result.err
+    emptied(ready)
+    assert len(ready.google.mails()) == 1
+
+
+def test_odq_is_queue(ready):
+    with no_server(ready):
+        assert "queued as" in ready.run([ready.sender, "-odq", A], stdin=b"Subject: x\n\nx\n").err
+
+
+# ---- refusals ----
+
+
+def test_when_nobody_gets_it_the_caller_learns_it_and_there_is_no_bounce(ready):
+    ready.google.smtp("RCPT", "reply", reply="550 5.1.1 No such user")
+    ready.mail(A, B).failed(67, A, B, "nobody got the message")
+    assert ready.envelopes() == [] and ready.google.mails() == []
+
+
+def test_those_who_are_refused_beside_others_are_told_in_a_bounce(ready):
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    result = ready.mail(A, B, message=b"Subject: to two\n\nbody\n")
+    assert result.code == 0 and B in result.err and "5.1.1" in result.err and "a bounce goes to" in result.err
+    wait_until(lambda: len(ready.google.mails()) == 2, "the bounce arrives")
+    mail, bounce = ready.google.mails()
+    assert mail["recipients"] == [A]
+    assert bounce["recipients"] == [ME] and bounce["mail_from"] == "" and bounce["user"] == ME
+    assert b"multipart/report" in bounce["bytes"] and b"5.1.1" in bounce["bytes"]
+    assert b"Subject: to two" in bounce["bytes"]
+    emptied(ready)
+
+
+def test_a_bounce_goes_out_from_the_account_where_the_null_sender_is_refused(ready):
+    ready.google.smtp("MAIL", "reply", match="<>", reply="550 5.7.1 Null sender refused")
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    assert ready.mail(A, B).code == 0
+    wait_until(lambda: len(ready.google.mails()) == 2, "the bounce arrives")
+    assert ready.google.mails()[1]["mail_from"] == ME
+    emptied(ready)
+
+
+def test_one_who_has_to_wait_is_kept_and_the_others_get_no_second_copy(ready):
+    ready.google.smtp("RCPT", "reply", match="b@", reply="450 4.2.1 Receiving mail at a rate", times=1)
+    kept(ready.mail(A, B), "4.2.1")
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    assert [m["recipients"] for m in ready.google.mails()] == [[A], [B]]
+
+
+def test_a_message_that_cannot_be_sent_is_the_callers(ready):
+    ready.google.set({"smtp.size": 2000})
+    ready.mail(A, message=b"Subject: x\n\n" + b"0123456789\n" * 300).failed(65, "2000")
+    assert ready.envelopes() == []
+
+
+def test_an_account_that_there_is_not_is_the_callers(ready):
+    ready.mail("--account", "nobody", A).failed(78, "nobody")
+    assert ready.envelopes() == []
+
+
+# ---- the account ----
+
+
+def test_a_locked_keyring_keeps_the_mail_until_it_is_unlocked(ready):
+    ready.lock_keyring()
+    ready.kill_broker()
+    kept(ready.mail(A), "keyring is locked")
+    assert ready.envelopes()[0]["hold"] == "account"
+    ready.restart_keyring(unlock=True)
+    assert ready.token()  # somebody uses the account
+    emptied(ready)
+    assert len(ready.google.mails()) == 1
+
+
+def test_a_lost_authorization_keeps_the_mail_until_it_is_authorized_again(ready):
+    ready.google.revoke_refresh()
+    ready.kill_broker()
+    kept(ready.mail(A), f"postkey authorize {ME}")
+    envelope, = ready.envelopes()
+    assert (envelope["hold"], envelope.get("attempts", 0)) == ("account", 0)
+    ready.send(A, deliver="now").failed(77, f"postkey authorize {ME}")
+    wait_until(ready.runner_pid, "there is a runner")
+    ready.authorize()
+    emptied(ready)
+    assert len(ready.google.mails()) == 1
+
+
+def test_a_refused_token_is_a_hold_and_no_attempt(ready):
+    ready.google.smtp("AUTH-VERDICT", "reply", reply=BAD_LOGIN)
+    kept(ready.mail(A), "5.7.8")
+    assert ready.envelopes()[0].get("attempts", 0) == 0
+    ready.google.clear()
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+
+
+def test_a_quota_of_the_server_is_a_hold_and_no_bounce(ready):
+    ready.google.smtp("MAIL", "reply", reply="550 5.4.5 Daily user sending limit exceeded.")
+    kept(ready.mail(A), "5.4.5")
+    assert ready.envelopes()[0]["hold"] == "quota" and ready.envelopes()[0].get("attempts", 0) == 0
+    ready.google.clear()
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+
+
+def test_what_the_ledger_refuses_waits_for_room_and_is_said():
+    with World() as world:
+        world.configure(daily_messages="1")
+        world.authorize()
+        assert world.mail(A).err == ""
+        kept(world.mail(B), "daily_messages")
+        listed = world.queue("list").ok()
+        assert "quota" in listed and ME in listed
+        envelope, = world.envelopes()
+        assert envelope["hold"] == "quota" and envelope.get("attempts", 0) == 0
+        assert world.account()["sent_messages"] == 1 and world.account()["daily_messages"] == 1
+        server_again(world, daily_messages="5")
+        assert world.queue("retry", "all").code == 0
+        emptied(world)
+        assert [m["recipients"] for m in world.google.mails()] == [[A], [B]]
+
+
+# ---- waiting, dying, being late ----
+
+
+def test_the_caller_waits_no_longer_than_it_wants_and_the_mail_goes_out(ready):
+    ready.google.smtp("BODY", "hold")
+    kept(ready.mail("--timeout", "1", A), "--timeout")
+    ready.google.clear()
+    emptied(ready)
+    assert len(ready.google.mails()) == 1
+
+
+def test_a_timeout_of_now_is_a_reason_to_try_again(ready):
+    ready.google.smtp("AUTH", "hang")
+    ready.send("--timeout", "1", A, deliver="now").failed(75, "--timeout")
+    assert ready.envelopes() == []
+
+
+def test_what_a_killed_sender_left_is_sent(ready):
+    ready.google.smtp("AUTH", "hold", times=1)
+    sender = ready.start(ready.sender, A)
+    sender.write("Subject: x\n\nbody\n")
+    sender.process.stdin.close()
+    ready.google.wait("smtp.held")
+    sender.stop(signal.SIGKILL)
+    ready.google.clear()
+    envelope, = ready.envelopes()
+    ready.change_envelope(next_at=envelope["created_at"])
+    assert ready.queue("run", "--once").code == 0
+    assert ready.envelopes() == [] and len(ready.google.mails()) == 1
+
+
+def test_the_window_for_a_second_copy_is_marked_and_the_copy_has_the_same_id(ready):
+    ready.google.smtp("BODY", "drop", times=1)
+    kept(ready.mail(A))
+    envelope, = ready.envelopes()
+    assert envelope["recipients"][0]["in_doubt"] is True
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    assert f"Message-ID: {envelope['message_id']}".encode() in ready.google.mails()[0]["bytes"]
+
+
+def test_mail_that_is_too_old_comes_back(ready):
+    with no_server(ready):
+        kept(ready.mail(A))
+        ready.stop_runner()
+        ready.change_envelope(waited_s=6 * 24 * 3600, next_at="2026-01-01T00:00:00Z")
+        assert ready.queue("run", "--once").code == 0
+    envelope, = ready.envelopes()
+    assert envelope["kind"] == "bounce" and envelope["recipients"][0]["address"] == ME
+    server_again(ready)
+    ready.queue("retry", "all").ok()
+    assert ready.queue("run", "--once").code == 0
+    assert ready.envelopes() == [] and ready.google.mails()[-1]["recipients"] == [ME]
+
+
+def test_a_queue_that_cannot_be_written_is_said_and_the_mail_goes_out(ready):
+    os.makedirs(os.path.dirname(ready.queue_folder), 0o700, exist_ok=True)
+    with open(ready.queue_folder, "w"):
+        pass
+    result = ready.mail(A)
+    assert result.code == 0 and "cannot be kept" in result.err and len(ready.google.mails()) == 1
+    assert ready.send(A, deliver="queue").code in (73, 74)
+
+
+def test_a_wrong_word_for_deliver_or_timeout_is_a_usage_error(ready):
+    assert ready.send(A, deliver="soon").code == 64
+    assert ready.mail("--timeout", "soon", A).code == 64

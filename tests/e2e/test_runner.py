@@ -1,0 +1,219 @@
+"""The runner: one login for a burst, one connection at a time, nothing left behind."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from processes import PATIENCE, Program, all_pids, read_proc, reap, wait_until
+from small_google import ME
+from test_queue import A, B, BAD_LOGIN, C, emptied, kept, no_server, server_again
+from world import World, program, refused_port
+
+
+def burst(world, count, **options):
+    """So many senders at once; all have ended well when this returns."""
+    senders = [world.start(world.sender, "-t", **options) for _ in range(count)]
+    for n, sender in enumerate(senders):
+        sender.write(f"To: {A}\nSubject: {n}\n\nbody\n")
+        sender.process.stdin.close()
+    for sender in senders:
+        assert sender.wait() == 0 and sender.err == b"", sender.err
+
+
+def test_fifty_mails_through_a_runner_make_one_login(ready):
+    ready.start_runner()
+    burst(ready, 50)
+    assert len(ready.google.mails()) == 50
+    assert ready.google.count("smtp.auth_ok") == 1
+    assert ready.google.count("smtp.concurrent_max") == 1
+
+
+def test_queued_mail_is_flushed_over_one_connection(ready):
+    with no_server(ready):
+        for n in range(10):
+            kept(ready.mail(A))
+    server_again(ready)
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    assert ready.google.count("smtp.auth_ok") == 1 and len(ready.google.mails()) == 10
+
+
+def test_the_runner_never_has_more_connections_than_the_account_may(ready):
+    server_again(ready, connections="1")
+    ready.start_runner()
+    burst(ready, 10)
+    assert ready.google.count("smtp.concurrent_max") == 1
+    emptied(ready)
+
+
+def test_there_is_one_runner_for_a_queue(ready):
+    ready.start_runner()
+    second = ready.queue("run")
+    assert second.code == 75 and "another runner" in second.err
+    assert ready.queue("run", "--background").code == 0
+
+
+def test_an_idle_session_is_closed(ready):
+    ready.start_runner()
+    assert ready.mail(A).code == 0
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the session ends")
+    wait_until(lambda: ready.account()["connections"] == 0, "the place is given back")
+
+
+def test_a_session_that_the_server_ended_meanwhile_is_replaced_and_nobody_is_told(ready):
+    ready.start_runner()
+    assert ready.mail(A).err == ""
+    ready.google.smtp("MAIL", "close_after_reply", reply="421 4.7.0 Idle for too long", times=1)
+    assert ready.mail(B).err == ""
+    assert ready.google.count("smtp.auth_ok") == 2 and len(ready.google.mails()) == 2
+
+
+def test_a_session_that_the_server_closed_without_a_word_costs_no_second_copy(ready):
+    ready.start_runner()
+    ready.google.smtp("BODY", "close_after_reply", reply="250 2.0.0 OK", times=1)
+    assert ready.mail(A).err == ""
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the server has closed")
+    assert ready.mail(B).err == ""
+    assert [m["recipients"] for m in ready.google.mails()] == [[A], [B]]
+
+
+def test_a_broker_that_was_restarted_meanwhile_is_found_again(ready):
+    ready.start_runner()
+    assert ready.mail(A).err == ""
+    ready.kill_broker()
+    assert ready.mail(B).err == ""
+    assert len(ready.google.mails()) == 2
+
+
+def test_a_runner_in_the_background_is_detached_and_ends_when_there_is_nothing_to_do(ready):
+    assert ready.queue("run", "--background", "--idle", "1").code == 0
+    pid = ready.runner_pid()
+    assert os.getsid(pid) == pid and os.readlink(f"/proc/{pid}/cwd") == "/"
+    links = {os.readlink(f"/proc/{pid}/fd/{n}") for n in ("0", "1", "2")}
+    assert links == {"/dev/null"}
+    assert reap(pid) == 0
+    assert not os.path.exists(ready.runner_socket)
+
+
+def test_the_starter_of_a_runner_leaves_it_no_descriptor(ready):
+    """Callers wait for the end of stdout: a pipe that the runner holds would hang them."""
+    with no_server(ready):
+        kept(ready.mail(A))  # communicate() ends only when nobody holds the pipes any more
+        assert ready.runner_pid()
+
+
+def test_a_killed_runner_leaves_nothing_behind(ready):
+    runner = ready.start_runner()
+    ready.google.smtp("MAIL", "hold", times=1)
+    sender = ready.start(ready.sender, A)
+    sender.write("Subject: x\n\nbody\n")
+    sender.process.stdin.close()
+    ready.google.wait("smtp.held")
+    runner.stop(signal.SIGKILL)
+    ready.google.clear()
+    assert sender.wait() == 0 and sender.err == b"", "the sender goes on by itself"
+    assert len(ready.google.mails()) == 1 and ready.envelopes() == []
+    ready.start_runner()
+    assert ready.mail(B).err == "" and ready.account()["connections"] <= 1
+
+
+def test_a_runner_that_is_told_to_end_finishes_what_is_under_way(ready):
+    runner = ready.start_runner()
+    ready.google.smtp("BODY", "hold", times=1)
+    sender = ready.start(ready.sender, A)
+    sender.write("Subject: x\n\nbody\n")
+    sender.process.stdin.close()
+    ready.google.wait("smtp.held")
+    runner.process.send_signal(signal.SIGTERM)
+    ready.google.clear()
+    assert sender.wait() == 0 and sender.err == b""
+    assert runner.wait() == 0
+    assert ready.envelopes() == []
+
+
+def test_a_refusal_that_nobody_waits_for_any_more_is_a_bounce(ready):
+    ready.start_runner()
+    ready.google.smtp("RCPT", "reply_slowly", match="b@", reply="550 5.1.1 No such user", delay_ms=150)
+    kept(ready.mail("--timeout", "1", B), "--timeout")
+    wait_until(ready.google.mails, "the bounce arrives")
+    bounce, = ready.google.mails()
+    assert bounce["recipients"] == [ME] and b"5.1.1" in bounce["bytes"]
+    emptied(ready)
+
+
+def test_an_account_on_hold_is_not_tried_for_each_message(ready):
+    ready.start_runner()
+    ready.google.smtp("AUTH", "reply", reply="454 4.7.0 Too many login attempts, please try again later.")
+    for _ in range(5):
+        kept(ready.mail(A), "4.7.0")
+    assert ready.google.commands("auth") == 1
+    assert {(e["hold"], e.get("attempts", 0)) for e in ready.envelopes()} == {("account", 0)}
+    ready.google.clear()
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    assert len(ready.google.mails()) == 5
+
+
+def test_a_clock_that_jumped_stops_nothing(ready):
+    """An envelope of a clock that was wrong: next try in years."""
+    with no_server(ready):
+        kept(ready.mail(A))
+        ready.stop_runner()
+    server_again(ready)
+    ready.change_envelope(next_at="2036-01-01T00:00:00Z", created_at="2035-12-31T00:00:00Z")
+    ready.start_runner()
+    emptied(ready)
+
+
+def test_each_attempt_is_a_line_of_the_log(ready):
+    runner = ready.start_runner()
+    assert ready.mail("-f", ME, A).code == 0
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No\x1b such user", times=1)
+    ready.mail("-f", ME, B).failed(67)
+    runner.stop()
+    lines = [line for line in runner.err.decode().splitlines() if "message-id=<" in line]
+    assert len(lines) == 2
+    assert f"from=<{ME}>, to=<{A}>, account={ME}, relay=localhost, delay=" in lines[0]
+    assert 'status=sent, reply="250 ' in lines[0]
+    assert "status=refused" in lines[1] and "\x1b" not in lines[1]
+    assert not any(t["token"] in runner.err.decode() for t in ready.google.tokens())
+
+
+def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
+    said = ready.path("said")
+    script = ready.path("notify")
+    with open(script, "w") as f:
+        f.write(f'#!/bin/sh\necho "$1 $2" >> {said}\n')
+    os.chmod(script, 0o700)
+    held, port = refused_port()
+    with held:
+        ready.configure(smtp=f"localhost:{port} tls", text=f"[notify]\ncommand={script}\n")
+        ready.reload()
+        kept(ready.mail(A))
+        ready.stop_runner()
+        ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
+        ready.start_runner()
+        wait_until(lambda: os.path.exists(said) and "mail_waiting" in open(said).read(), "a person is told")
+        assert ready.envelopes()[0]["warned"] is True
+    assert open(said).read().split("\n").count(f"mail_waiting {ME}") == 1
+
+
+def test_a_runner_takes_the_socket_of_systemd(ready):
+    """LISTEN_FDS: the socket is there before the runner, and stays behind it."""
+    os.makedirs(ready.queue_folder, 0o700, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(ready.runner_socket)
+        listening.listen()
+        script = ("import os, sys; os.dup2(int(sys.argv[1]), 3)\n"
+                  "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+                  "os.execv(sys.argv[2], [sys.argv[2], 'run', '--idle', '1'])")
+        fd = listening.fileno()
+        runner = ready.start("/usr/bin/python3", "-c", script, str(fd), program("postkey-queue"), pass_fds=[fd])
+        assert ready.mail(A).err == ""
+        assert runner.wait() == 0
+        assert os.path.exists(ready.runner_socket)
+    assert ready.google.count("smtp.auth_ok") == 1
