@@ -261,7 +261,7 @@ static gboolean set_queue(Options *options, const char *value, Arguments *argume
     if (*value != 'I')
         return TRUE;
     const char *id = value[1] ? value + 1 : next_value(arguments);
-    if (!id || has_control(id))
+    if (!id || !g_ascii_isalnum(*id) || has_control(id))
         return refuse(error, "no id of the queue", id ? id : "-qI");
     options->mode = MODE_RETRY;
     g_free(options->queue_id);

@@ -172,6 +172,8 @@ Test(options, what_is_unknown_or_broken_is_a_usage_error)
     cr_expect_null(PARSE("-b"));
     cr_expect_null(PARSE("-qI"));
     cr_expect_null(PARSE("-qI", "a\nb"));
+    cr_expect_null(PARSE("-qI", ""));
+    cr_expect_null(PARSE("-qI--help"));
     cr_expect_null(PARSE("-N", "sometimes"));
     cr_expect_null(PARSE("-N", "never,delay"));
     cr_expect_null(PARSE("-N", ""));
