@@ -62,6 +62,7 @@ struct Account {
     gint64 retry_at_us;            /* not before, after a failure; 0: any time */
     gint64 forced_at_us;           /* of the last refresh that RejectToken forced; 0: never */
     guint places_taken;
+    gint64 crowded_told_at_us; /* 0: never */
 };
 
 static const char *const state_names[] = {
@@ -608,6 +609,16 @@ void account_return_place(Account *account)
 {
     if (account->places_taken > 0)
         account->places_taken--;
+}
+
+gboolean account_note_crowded(Account *account)
+{
+    gint64 now_us = timer_now_us();
+    gint64 interval_us = (gint64)ACCOUNT_CROWDED_INTERVAL_S * G_USEC_PER_SEC;
+    if (account->crowded_told_at_us && now_us - account->crowded_told_at_us < interval_us)
+        return FALSE;
+    account->crowded_told_at_us = now_us;
+    return TRUE;
 }
 
 /* ---- life ---- */

@@ -121,3 +121,8 @@ void account_release(Account *account);
 /* Connection places: FALSE when max (0: no limit) are taken. */
 gboolean account_take_place(Account *account, gint64 max);
 void account_return_place(Account *account);
+
+/* To be called when somebody is told that all places are taken: whether that is news, which it is
+ * once in ACCOUNT_CROWDED_INTERVAL_S, however many try. */
+#define ACCOUNT_CROWDED_INTERVAL_S 3600
+gboolean account_note_crowded(Account *account);

@@ -227,6 +227,11 @@ LedgerReservation *ledger_reserve(Ledger *ledger, const char *account, const Lim
     return reservation;
 }
 
+gint64 ledger_reserved(const LedgerReservation *reservation)
+{
+    return reservation->recipients;
+}
+
 /* The provider counts from when it took the message, which may be long after its reservation. */
 static void end_reservation(LedgerReservation *reservation, gint64 messages, gint64 recipients)
 {

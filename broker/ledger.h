@@ -48,6 +48,9 @@ gboolean ledger_note_full(Ledger *ledger, const char *account);
 LedgerReservation *ledger_reserve(Ledger *ledger, const char *account, const Limits *limits,
                                   gint64 recipients, LedgerRoom *room);
 
+/* To how many recipients it was announced. */
+gint64 ledger_reserved(const LedgerReservation *reservation);
+
 /* The message was sent to so many recipients, which stay counted for a day from now; none: it was
  * not sent, all is given back. */
 void ledger_settle(LedgerReservation *reservation, gint64 recipients);

@@ -237,7 +237,8 @@ void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *fi
 {
     if (error->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS) {
         const char *name = call_string(call, "account");
-        const char *by_default = methods->context->config->default_account;
+        /* For whom there are not all, its name is not to be told either. */
+        const char *by_default = filter ? NULL : methods->context->config->default_account;
         g_autofree char *subject = g_strdup(name ? name : by_default ? by_default : "");
         call_fail(call, error, subject);
         return;

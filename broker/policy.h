@@ -40,3 +40,7 @@ gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *
 /* Whether the peer is believed when it says on whose behalf it calls: root and the queue service.
  */
 gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer);
+
+/* Whether an app password may be handed to the peer, in a session: the broker's own user and the
+ * queue service. A token ends by itself; whoever a password is shown to has the account. */
+gboolean policy_may_have_password(const Policy *policy, const CallPeer *peer);

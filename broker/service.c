@@ -10,17 +10,21 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_S 1
 #define READ_SIZE 16384
+/* Descriptors that are not for peers. */
+#define OWN_FILES 64
 
 struct Service {
     Methods *methods;
     Watch listener;
     GQueue peers; /* of Peer, in the order they came */
+    guint peers_max;
     Timer *accept_again;
 };
 
@@ -184,7 +188,8 @@ static void peer_send(char *text, gboolean last, gpointer data)
         g_queue_push_tail(&peer->answers, text);
         flush(peer);
     }
-    if (peer->waiting_len > SERVICE_OUTPUT_MAX)
+    /* What one call answers at once is bounded by its method; what comes later is not. */
+    if (peer->waiting_len > SERVICE_OUTPUT_MAX && !peer->processing)
         peer->broken = TRUE;
     if (!peer->processing && !peer->wake)
         peer->wake = g_idle_add(woken, peer);
@@ -301,11 +306,15 @@ static gboolean make_room(Service *service)
 }
 
 /* Says no without having read anything; whether the peer hears it does not matter. */
-static void turn_away(Service *service, int fd, uid_t uid, const char *error_name)
+static void turn_away(Service *service, int fd, uid_t uid, const char *error_name,
+                      const char *reason, const char *hint)
 {
     service->methods->context->metrics->peers_turned_away++;
     log_warning("uid %u is turned away: %s", (guint)uid, error_name);
-    g_autofree char *text = varlink_error_format(error_name, NULL);
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, "reason", reason);
+    json_add_string(parameters, "hint", hint);
+    g_autofree char *text = varlink_error_format(error_name, parameters);
     (void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
 }
@@ -364,11 +373,12 @@ static gboolean accept_one(Service *service)
         (void)close(fd); /* it went away already */
         return TRUE;
     }
-    gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
+    gboolean full = service->peers.length >= service->peers_max;
     if (!policy_may_connect(service->methods->context->policy, credentials.uid))
-        turn_away(service, fd, credentials.uid, "org.varlink.service.PermissionDenied");
+        turn_away(service, fd, credentials.uid, "org.varlink.service.PermissionDenied", NULL, NULL);
     else if (has_enough(service, credentials.uid) || (full && !make_room(service)))
-        turn_away(service, fd, credentials.uid, "org.postkey.Broker.Unavailable");
+        turn_away(service, fd, credentials.uid, "org.postkey.Broker.Unavailable",
+                  "too many connections are open", "close some, or try again later");
     else
         admit(service, fd, credentials.uid, credentials.gid);
     return TRUE;
@@ -381,10 +391,20 @@ static void listener_ready(G_GNUC_UNUSED guint32 events, gpointer data)
         ;
 }
 
+/* Peers must not take the descriptors that stores and requests to providers need. */
+static guint count_places(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= SERVICE_PEERS_MAX + OWN_FILES)
+        return SERVICE_PEERS_MAX;
+    return files.rlim_cur > 2 * OWN_FILES ? (guint)files.rlim_cur - OWN_FILES : OWN_FILES;
+}
+
 Service *service_new(Methods *methods, int listen_fd)
 {
     Service *service = g_new0(Service, 1);
     service->methods = methods;
+    service->peers_max = count_places();
     service->listener =
         (Watch){.fd = listen_fd, .events = EPOLLIN, .ready = listener_ready, .data = service};
     g_queue_init(&service->peers);
