@@ -1,0 +1,101 @@
+#include "enrolment.h"
+
+#include "log.h"
+
+typedef struct {
+    Context *context;
+    Accounts *accounts;
+    Enrolment of;
+    EnrolmentDone done;
+    gpointer data;
+} Run;
+
+static void finish(Run *run, const GError *error)
+{
+    exchanges_end(run->context->exchanges);
+    run->done(error, run->data);
+    g_free(run);
+}
+
+static void set(char **text, const char *value)
+{
+    g_free(*text);
+    *text = g_strdup(value);
+}
+
+static StateAccount *remember(const Run *run)
+{
+    const Enrolment *of = &run->of;
+    StateAccount *record = state_account_ensure(run->context->state, of->name);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gint64 life = of->granted->refresh_token_expires_in;
+    char **told = of->granted->scopes;
+    set(&record->address, of->address);
+    set(&record->login, of->login);
+    set(&record->provider, of->provider);
+    set(&record->client_id, of->client_id);
+    set(&record->tenant, of->tenant);
+    set(&record->lost_reason, NULL);
+    g_strfreev(record->scopes);
+    record->scopes = g_strdupv(told ? told : (char **)of->scopes);
+    record->kind = of->kind;
+    record->authorized_at = now;
+    record->authorization_expires_at = life >= 0 ? now + life : -1;
+    record->rotation = of->rotation;
+    record->refreshing = FALSE;
+    return record;
+}
+
+static void store(Run *run);
+
+static void stored(const GError *error, gpointer data)
+{
+    Run *run = data;
+    Context *context = run->context;
+    const char *name = run->of.name;
+    g_autoptr(GError) unsaved_state = NULL;
+    if (error) {
+        finish(run, error);
+        return;
+    }
+    if (unsaved_peek(context->unsaved, name)) {
+        /* An offer of the old one may be queued behind what was just written: once more, behind it.
+         */
+        unsaved_drop(context->unsaved, name);
+        store(run);
+        return;
+    }
+    gint64 expires = remember(run)->authorization_expires_at;
+    if (!state_save(context->state, &unsaved_state))
+        log_error("%s: the account will be unknown after a restart: %s", name,
+                  unsaved_state->message);
+    Account *account = accounts_refresh_identity(run->accounts, name);
+    if (account)
+        account_authorized(account, run->of.kind == STATE_APP_PASSWORD ? NULL : run->of.granted);
+    Event event = {.kind = EVENT_AUTHORIZED, .account = name, .expires = expires};
+    events_emit(context->events, &event);
+    finish(run, NULL);
+}
+
+static void store(Run *run)
+{
+    g_autofree char *name = store_account_name(run->of.name);
+    g_autofree char *label = g_strdup_printf("postkey: %s", run->of.name);
+    store_put(run->context->store, name, NULL, run->of.credential, label, stored, run);
+}
+
+void enrolment_start(Context *context, Accounts *accounts, const Enrolment *enrolment,
+                     EnrolmentDone done, gpointer data)
+{
+    g_autoptr(GError) full = NULL;
+    Run *run = g_new0(Run, 1);
+    *run = (Run){
+        .context = context, .accounts = accounts, .of = *enrolment, .done = done, .data = data};
+    /* A provider that rotated knows the old token no more: the end of the broker is put off. */
+    exchanges_begin(context->exchanges);
+    /* A disk that takes nothing is better found before the old credential is replaced. */
+    if (state_save(context->state, &full))
+        store(run);
+    else
+        finish(run, full);
+}
