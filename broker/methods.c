@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "peer_log.h"
 
 #include <string.h>
 
@@ -193,7 +194,8 @@ static void run(Methods *methods, const Method *table, gsize len, const char *na
         return;
     }
     if (method->access == MANAGE && !policy_may_manage(methods->context->policy, call_peer(call))) {
-        log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
+        if (peer_log_allows())
+            log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
         call_error(call, SERVICE_INTERFACE ".PermissionDenied", NULL);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "peer_log.h"
 #include "policy.h"
 #include "secret.h"
 #include "timer.h"
@@ -50,6 +51,21 @@ typedef struct {
 } Peer;
 
 static void go_on(Peer *peer);
+
+/* ---- the log ---- */
+
+/* Whether a line about a peer of that uid is written: who may manage may fill the log. */
+static gboolean is_told(const Service *service, uid_t uid)
+{
+    const CallPeer peer = {.uid = uid};
+    return policy_may_manage(service->methods->context->policy, &peer) || peer_log_allows();
+}
+
+static void tell_cut_off(const Peer *peer, const char *why)
+{
+    if (is_told(peer->service, peer->face.uid))
+        log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid, why);
+}
 
 /* ---- the end of a peer ---- */
 
@@ -119,10 +135,9 @@ static void deadline_reached(gpointer data)
         set_deadline(peer, peer->deadline_us);
         return;
     }
-    log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid,
-             peer->waiting_len > 0                      ? "it does not take its answer"
-             : !varlink_buffer_is_empty(peer->received) ? "its message was never finished"
-                                                        : "it was silent");
+    tell_cut_off(peer, peer->waiting_len > 0                      ? "it does not take its answer"
+                       : !varlink_buffer_is_empty(peer->received) ? "its message was never finished"
+                                                                  : "it was silent");
     peer_close(peer);
 }
 
@@ -202,7 +217,7 @@ static void take_message(Peer *peer, const char *message, gsize len)
     g_auto(VarlinkCall) parsed = {0};
     g_autoptr(GError) error = NULL;
     if (!varlink_call_parse(message, len, &parsed, &error)) {
-        log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid, error->message);
+        tell_cut_off(peer, error->message);
         peer->broken = TRUE;
         return;
     }
@@ -254,7 +269,7 @@ static void receive(Peer *peer)
     if (varlink_buffer_is_empty(peer->received))
         made_progress(peer); /* a message begins: its time runs from here */
     if (!varlink_buffer_add(peer->received, bytes, (gsize)got)) {
-        log_info("a peer of uid %u is cut off: its message is too long", (guint)peer->face.uid);
+        tell_cut_off(peer, "its message is too long");
         peer->broken = TRUE;
     }
     explicit_bzero(bytes, (gsize)got); /* it may have been a client secret */
@@ -300,7 +315,8 @@ static gboolean make_room(Service *service)
     }
     if (!silent)
         return FALSE;
-    log_info("a silent peer of uid %u makes room for another", (guint)silent->face.uid);
+    if (is_told(service, silent->face.uid))
+        log_info("a silent peer of uid %u makes room for another", (guint)silent->face.uid);
     peer_close(silent);
     return TRUE;
 }
@@ -310,7 +326,8 @@ static void turn_away(Service *service, int fd, uid_t uid, const char *error_nam
                       const char *reason, const char *hint)
 {
     service->methods->context->metrics->peers_turned_away++;
-    log_warning("uid %u is turned away: %s", (guint)uid, error_name);
+    if (is_told(service, uid))
+        log_warning("uid %u is turned away: %s", (guint)uid, error_name);
     cJSON *parameters = cJSON_CreateObject();
     json_add_string(parameters, "reason", reason);
     json_add_string(parameters, "hint", hint);

@@ -140,6 +140,15 @@ def test_one_user_cannot_take_all_places(system):
         line.close()
 
 
+def test_a_stranger_does_not_fill_the_log(system):
+    with as_user(STRANGER):
+        line = Varlink(system.socket)
+    with line:
+        for _ in range(300):
+            assert error_of(line.call("Reload")) == "PermissionDenied"
+    assert 0 < system.broker_log().count(f"uid {STRANGER} may not call Reload") <= 60  # broker/peer_log.h
+
+
 # ---- to use ----
 
 # uid, its groups, and what it may do with the account work
