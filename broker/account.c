@@ -49,8 +49,6 @@ struct Account {
     gint64 asked_to_wait_until_us; /* Retry-After; 0: not asked */
     gint64 retry_at_us;            /* not before, after a failure; 0: any time */
     gint64 forced_at_us;           /* of the last refresh that RejectToken forced; 0: never */
-    guint places_taken;
-    gint64 crowded_told_at_us; /* 0: never */
 };
 
 static const char *const state_names[] = {
@@ -517,32 +515,6 @@ void account_release(Account *account)
         schedule(account, account->retry_at_us);
 }
 
-/* ---- connection places ---- */
-
-gboolean account_take_place(Account *account, gint64 max)
-{
-    if (max > 0 && account->places_taken >= max)
-        return FALSE;
-    account->places_taken++;
-    return TRUE;
-}
-
-void account_return_place(Account *account)
-{
-    if (account->places_taken > 0)
-        account->places_taken--;
-}
-
-gboolean account_note_crowded(Account *account)
-{
-    gint64 now_us = timer_now_us();
-    gint64 interval_us = (gint64)ACCOUNT_CROWDED_INTERVAL_S * G_USEC_PER_SEC;
-    if (account->crowded_told_at_us && now_us - account->crowded_told_at_us < interval_us)
-        return FALSE;
-    account->crowded_told_at_us = now_us;
-    return TRUE;
-}
-
 /* ---- life ---- */
 
 Account *account_new(Context *context, const AccountIdentity *identity)
@@ -614,7 +586,6 @@ AccountInfo account_info(const Account *account)
         .authorization_expires_at = record ? record->authorization_expires_at : -1,
         .authorized_at = record ? record->authorized_at : -1,
         .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,
-        .places_taken = account->places_taken,
     };
 }
 

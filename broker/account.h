@@ -36,7 +36,6 @@ typedef struct {
     gint64 authorization_expires_at; /* -1: no limit known */
     gint64 authorized_at;            /* when its credential came; -1: never */
     gboolean unsaved;                /* a rotated refresh token waits for the store */
-    guint places_taken;
 } AccountInfo;
 
 /* Who an account is; all borrowed and copied. login is NULL when address itself signs in. */
@@ -106,12 +105,3 @@ void account_authorized(Account *account, const OauthTokenReply *reply);
 typedef void (*AccountHeld)(const GError *gone, gpointer data);
 void account_hold(Account *account, AccountHeld held, gpointer data);
 void account_release(Account *account);
-
-/* Connection places: FALSE when max (0: no limit) are taken. */
-gboolean account_take_place(Account *account, gint64 max);
-void account_return_place(Account *account);
-
-/* To be called when somebody is told that all places are taken: whether that is news, which it is
- * once in ACCOUNT_CROWDED_INTERVAL_S, however many try. */
-#define ACCOUNT_CROWDED_INTERVAL_S 3600
-gboolean account_note_crowded(Account *account);

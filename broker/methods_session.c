@@ -50,9 +50,7 @@ static void end_message(Session *session, MetricsFate fate, gint64 recipients)
 static void session_free(gpointer data)
 {
     Session *session = data;
-    Account *account = account_of(session);
-    if (account)
-        account_return_place(account);
+    ledger_return_place(session->methods->context->ledger, session->account);
     end_message(session, METRICS_UNKNOWN, 0);
     g_free(session->account);
     g_free(session);
@@ -259,7 +257,7 @@ static void emit_throttled(const Methods *methods, const char *account, const ch
     events_emit(methods->context->events, &event);
 }
 
-static void fail_places(Methods *methods, Call *call, Account *account)
+static void fail_places(Methods *methods, Call *call, const Account *account)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *name = g_strdup(account_identity(account).name);
@@ -268,7 +266,7 @@ static void fail_places(Methods *methods, Call *call, Account *account)
               "try again when one of them is done", "every connection place of %s is taken", name);
     error_set_retry_after(error, PLACE_RETRY_S);
     metrics_account(methods->context->metrics, name)->throttled++;
-    if (account_note_crowded(account))
+    if (ledger_note_crowded(methods->context->ledger, name))
         emit_throttled(methods, name, error->message);
     call_fail(call, error, name);
 }
@@ -323,7 +321,8 @@ void method_open_session(Methods *methods, Call *call)
         call_fail(call, error, account_identity(account).name);
     else if (room.wait_s > 0)
         fail_full(methods, call, account, &room);
-    else if (!account_take_place(account, limits.connections))
+    else if (!ledger_take_place(methods->context->ledger, account_identity(account).name,
+                                limits.connections))
         fail_places(methods, call, account);
     else
         begin_session(methods, call, account, g_steal_pointer(&route));

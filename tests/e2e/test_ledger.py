@@ -269,6 +269,17 @@ def test_to_hang_up_while_the_provider_is_asked_gives_the_place_back(limited):
         assert session.credential["parameters"]["credential"]["token"]
 
 
+def test_a_session_holds_its_place_though_the_account_was_forgotten_meanwhile(limited):
+    world = limited(connections=1)
+    with Session(world):
+        world.postkey("forget", ME).ok()
+        world.authorize()
+        assert world.account()["connections"] == 1
+        with Session(world) as another:
+            assert another.route["error"] == BROKER + "Throttled"
+    wait_until(lambda: world.account()["connections"] == 0, "the place is free")
+
+
 def test_numbers_that_no_message_has_are_refused(limited):
     """They would be added up to nonsense, and the file would not be read again."""
     world = limited(daily_recipients=0, recipients_per_message=0)
