@@ -415,3 +415,16 @@ def test_many_answers_to_one_call_wait_for_a_reader_that_is_slow(world):
         while families[-1].get("continues"):
             families.append(client.receive())
     assert families[-1]["parameters"]["name"] == "postkey_peers"
+
+
+@pytest.mark.parametrize("default, chosen", [("third", None), ("one", "one")])
+def test_a_sender_address_of_two_accounts_does_not_choose_a_third(world, default, chosen):
+    sections = "".join(f"[account {name}]\naddress={address}\nprovider=test\n"
+                       for name, address in (("one", ME), ("two", ME), ("third", "third@gmail.test")))
+    world.configure(text=f"[broker]\ndefault_account={default}\n{sections}")
+    with world.varlink_to_new_broker() as client:
+        answer = client.call("OpenSession", ["more"], **{"from": ME})
+    if chosen:
+        assert answer["parameters"]["route"]["account"] == chosen
+    else:
+        assert answer["error"] == BROKER + "AccountAmbiguous"
