@@ -42,8 +42,8 @@ Test(json, what_cjson_lets_pass_is_refused)
     }
 }
 
-/* An object with 2^17 keys. "ab" and "bA" have the same hash in GLib's tables, and so has whatever is
- * made of as many of them. */
+/* An object with 2^17 keys. "ab" and "bA" have the same hash in GLib's tables, and so has whatever
+ * is made of as many of them. */
 static char *object_of_keys_with_one_hash(gboolean last_twice)
 {
     GString *text = g_string_new("{");
