@@ -225,6 +225,10 @@ static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer 
     }
     authorization->granted = *reply;
     *reply = (OauthTokenReply){0};
+    const char *foreign =
+        oauth_token_reply_distrust(&authorization->granted, authorization->provider);
+    if (foreign)
+        log_notice("%s: its ID token is not believed: %s", authorization->name, foreign);
     if (authorization->granted.id_token_email)
         check_and_store(authorization);
     else
