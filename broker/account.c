@@ -64,14 +64,19 @@ const char *account_state_name(AccountState state)
     return state_names[state];
 }
 
-static const char *user_of(const Account *account)
-{
-    return account->login ? account->login : account->address;
-}
-
 static StateAccount *record_of(const Account *account)
 {
     return state_account(account->context->state, account->name);
+}
+
+/* Who logs in at the mail server. A password is of the login; a token tells by itself who got it,
+ * and some servers want to hear whose mailbox it is to open. */
+static const char *user_of(const Account *account)
+{
+    const StateAccount *record = record_of(account);
+    gboolean by_token = record && record->kind != STATE_APP_PASSWORD;
+    gboolean mailbox = by_token && provider_user_is_mailbox(account->provider);
+    return account->login && !mailbox ? account->login : account->address;
 }
 
 /* The one place where the state changes. */
