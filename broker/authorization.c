@@ -166,7 +166,8 @@ static GError *check_grant(const Authorization *authorization)
     return error;
 }
 
-static void enrolled(const GError *error, gpointer data)
+/* An authorization code gives a first token: never one that is unsaved. */
+static void enrolled(const GError *error, G_GNUC_UNUSED const GError *unsaved, gpointer data)
 {
     Authorization *authorization = data;
     authorization->storing = FALSE;

@@ -72,9 +72,17 @@ static const char *user_of(const Credential *credential)
 
 /* ---- the end ---- */
 
-static void enrolled(const GError *error, gpointer data)
+static void enrolled(const GError *error, const GError *unsaved, gpointer data)
 {
-    finish(data, error);
+    Credential *credential = data;
+    if (unsaved) {
+        g_free(credential->reason);
+        credential->reason =
+            g_strdup_printf("the provider replaced the refresh token, and the new one "
+                            "is only in memory until the store takes it (%s)",
+                            unsaved->message);
+    }
+    finish(credential, error);
 }
 
 static void enrol(Credential *credential)
@@ -93,6 +101,7 @@ static void enrol(Credential *credential)
         .rotation = rotated ? STATE_ROTATION_ALWAYS : STATE_ROTATION_UNKNOWN,
         .scopes = no_scopes,
         .credential = rotated ? rotated : credential->secret,
+        .replaces = rotated != NULL,
         .granted = &credential->granted,
     };
     enrolment_start(credential->context, credential->accounts, &enrolment, enrolled, credential);
@@ -136,6 +145,12 @@ static void token_arrived(OauthTokenReply *reply, const GError *error, gpointer 
     }
     credential->granted = *reply;
     *reply = (OauthTokenReply){0};
+    const char *foreign =
+        credential->kind == STATE_OAUTH
+            ? oauth_token_reply_distrust(&credential->granted, credential->provider)
+            : NULL;
+    if (foreign)
+        log_notice("%s: its ID token is not believed: %s", credential->name, foreign);
     if (credential->kind != STATE_OAUTH) /* no person has signed in */
         enrol(credential);
     else if (credential->granted.id_token_email)
@@ -231,8 +246,10 @@ static gboolean take_secret(Credential *credential, const char *text, GError **e
     gsize max_len = credential->kind == STATE_APP_PASSWORD ? PASSWORD_MAX : OAUTH_TOKEN_MAX;
     if (credential->kind == STATE_SERVICE_ACCOUNT) {
         credential->secret = secret_new(text, -1);
-        return credential->secret &&
-               flow_service_account_check(credential->secret, &client_email, error);
+        return credential->secret
+                   ? flow_service_account_check(credential->secret, &client_email, error)
+                   : refuse(error, "it is too long, or holds a NUL", "give the JSON file alone",
+                            "the file is not the key of a service account");
     }
     if (!is_line(text, max_len))
         return refuse(error, "it is empty, too long, or holds a control character",

@@ -10,10 +10,10 @@ typedef struct {
     gpointer data;
 } Run;
 
-static void finish(Run *run, const GError *error)
+static void finish(Run *run, const GError *error, const GError *unsaved)
 {
     exchanges_end(run->context->exchanges);
-    run->done(error, run->data);
+    run->done(error, unsaved, run->data);
     g_free(run);
 }
 
@@ -48,24 +48,38 @@ static StateAccount *remember(const Run *run)
 
 static void store(Run *run);
 
+/* Here is the only credential that lives. As with any other rotation it is offered to the store
+ * again and again. */
+static void keep(const Run *run, const GError *error)
+{
+    log_warning("%s: the store does not take the rotated refresh token, it is kept in memory: %s",
+                run->of.name, error->message);
+    unsaved_keep(run->context->unsaved, run->of.name, secret_dup(run->of.credential));
+}
+
 static void stored(const GError *error, gpointer data)
 {
     Run *run = data;
     Context *context = run->context;
     const char *name = run->of.name;
     g_autoptr(GError) unsaved_state = NULL;
-    if (error) {
-        finish(run, error);
+    if (error && !run->of.replaces) {
+        finish(run, error, NULL);
         return;
     }
-    if (unsaved_peek(context->unsaved, name)) {
+    if (error) {
+        keep(run, error);
+    } else if (unsaved_peek(context->unsaved, name)) {
         /* An offer of the old one may be queued behind what was just written: once more, behind it.
          */
         unsaved_drop(context->unsaved, name);
         store(run);
         return;
     }
-    gint64 expires = remember(run)->authorization_expires_at;
+    StateAccount *record = remember(run);
+    gint64 expires = record->authorization_expires_at;
+    /* As account_refresh.c marks it: an heir of ours can say why the old one is refused. */
+    record->refreshing = error != NULL;
     if (!state_save(context->state, &unsaved_state))
         log_error("%s: the account will be unknown after a restart: %s", name,
                   unsaved_state->message);
@@ -74,7 +88,7 @@ static void stored(const GError *error, gpointer data)
         account_authorized(account, run->of.kind == STATE_APP_PASSWORD ? NULL : run->of.granted);
     Event event = {.kind = EVENT_AUTHORIZED, .account = name, .expires = expires};
     events_emit(context->events, &event);
-    finish(run, NULL);
+    finish(run, NULL, error);
 }
 
 static void store(Run *run)
@@ -97,5 +111,5 @@ void enrolment_start(Context *context, Accounts *accounts, const Enrolment *enro
     if (state_save(context->state, &full))
         store(run);
     else
-        finish(run, full);
+        finish(run, full, NULL);
 }

@@ -16,11 +16,14 @@ typedef struct {
     StateRotation rotation;
     const char *const *scopes;      /* where the provider did not say */
     const Secret *credential;       /* for the store */
+    gboolean replaces;              /* the provider gave it for one that has ended by it */
     const OauthTokenReply *granted; /* what came with it; of an app password nothing is in it */
 } Enrolment;
 
-/* error: nothing was changed (POSTKEY_ERROR_IO, POSTKEY_ERROR_KEYRING_*). */
-typedef void (*EnrolmentDone)(const GError *error, gpointer data);
+/* error: nothing was changed (POSTKEY_ERROR_IO, POSTKEY_ERROR_KEYRING_*). unsaved: the account is
+ * enrolled, but the store did not take its credential, which replaces one that has ended: it is
+ * kept in memory and offered again (unsaved.h). */
+typedef void (*EnrolmentDone)(const GError *error, const GError *unsaved, gpointer data);
 
 /* done runs once, later or from inside this call. It cannot be cancelled. */
 void enrolment_start(Context *context, Accounts *accounts, const Enrolment *enrolment,
