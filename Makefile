@@ -88,9 +88,13 @@ $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: priva
 .PHONY: all
 all: $(PROGRAMS)
 
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
 $(BUILD)/flags: always
+	@command -v $(firstword $(CC)) >/dev/null && command -v pkg-config >/dev/null && pkg-config --print-errors --exists $(NEEDED_PKG) || \
+	  { echo 'make: $(firstword $(CC)), pkg-config or a library is missing here; to install what postkey is built from: packaging/install-dependencies build' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
