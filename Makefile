@@ -126,7 +126,7 @@ $(SIM): $(call objects,$(SIM_SRC))
 
 # ---- tests ------------------------------------------------------------------------------------------------
 
-unit_objects = $(call objects,$(wildcard tests/unit/$(1)/*.c))
+unit_objects = $(call objects,$(filter-out $(if $(SANITIZE),tests/unit/broker/wipe.c),$(wildcard tests/unit/$(1)/*.c)))
 $(BUILD)/tests/unit-shared: $(call unit_objects,shared) $(call objects,$(SHARED_SRC))
 	$(call link,$(SHARED_PKG) criterion) -lm
 $(BUILD)/tests/unit-broker: $(call unit_objects,broker) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))

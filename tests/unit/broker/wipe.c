@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The allocator's functions as a program meets them, whoever gives them: broker/wipe.c, or a
- * sanitizer. Sizes are hidden from the compiler, which knows what the standard promises. */
+/* The allocator's functions of broker/wipe.c, as a program meets them; like it, not part of a
+ * sanitizer build. Sizes are hidden from the compiler, which knows what the standard promises. */
 
 static volatile size_t hidden;
 
