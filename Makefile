@@ -1,6 +1,6 @@
 # postkey: GNU make, one Makefile, dependencies found by the compiler.
 #
-#   make            build the three programs into build/
+#   make            build the programs into build/
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
 #   make test       the tests that need no network, no root and no session
@@ -39,9 +39,10 @@ SHARED_SRC := $(wildcard shared/*.c)
 BROKER_SRC := $(filter-out $(if $(SANITIZE),broker/wipe.c),$(wildcard broker/*.c))
 CLI_SRC    := $(wildcard broker/cli/*.c)
 SENDER_SRC := $(wildcard sender/*.c)
+QUEUE_SRC  := $(wildcard sender/queue/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
-PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send
+PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
 UNITS    := shared broker cli sender
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
@@ -71,6 +72,7 @@ INC_shared := -Ishared -I$(BUILD)/gen
 INC_broker := -Ishared -Ibroker -I$(BUILD)/gen
 INC_cli    := -Ishared -Ibroker/cli
 INC_sender := -Ishared -Isender
+INC_queue  := -Ishared -Isender -Isender/queue
 INC_sim    := -Itests/sim
 
 pkg = $(shell pkg-config --cflags $(1))
@@ -78,9 +80,11 @@ $(BUILD)/obj/shared/%.o:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_P
 $(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/sender/queue/%.o: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
+$(BUILD)/obj/tests/fuzz/sender/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
@@ -119,6 +123,8 @@ $(BUILD)/postkey: $(call objects,$(CLI_SRC) $(SHARED_SRC))
 	$(call link,$(CLI_PKG)) -lm
 $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
+$(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
+	$(call link,$(SENDER_PKG)) -lm
 $(SIM): $(call objects,$(SIM_SRC))
 	$(call link,$(SIM_PKG))
 
@@ -146,9 +152,12 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 	@echo '  LINK  $@'; mkdir -p $(@D); \
 	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
 
-# Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. No network: http, loopback and
-# locate (DNS) are fakes.
-FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
+# Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/.
+FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
+FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+FUZZ_SENDER_OBJECTS := $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
                 $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/replay-,$(FUZZ_TARGETS))
@@ -156,6 +165,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/
 	$(call link,$(BROKER_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS)
 	$(call link,$(BROKER_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_SENDER_OBJECTS)
+	$(call link,$(SENDER_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_SENDER_OBJECTS)
+	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -226,7 +239,7 @@ uninstall:
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
@@ -234,13 +247,14 @@ layers:
 	@tests/lint/layers
 
 # Every header compiles alone.
-HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h)
+HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h)
 .PHONY: headers
 headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
 $(BUILD)/headers/shared/%.ok:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
 $(BUILD)/headers/broker/%.ok:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/headers/broker/cli/%.ok: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/headers/sender/%.ok:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/headers/sender/queue/%.ok: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
 $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(POSTKEY_CFLAGS)) $(FLAGS) -fsyntax-only -include $< -x c /dev/null

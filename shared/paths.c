@@ -41,6 +41,17 @@ char *paths_state_dir(void)
     return g_build_filename(g_get_user_state_dir(), "postkey", NULL);
 }
 
+char *paths_queue_dir(PathsScope scope)
+{
+    const char *named = g_getenv("POSTKEY_QUEUE");
+    if (scope == PATHS_SYSTEM)
+        return g_strdup(PATHS_SYSTEM_QUEUE);
+    if (scope == PATHS_ANY && named && g_path_is_absolute(named))
+        return g_strdup(named);
+    g_autofree char *state = paths_state_dir();
+    return g_build_filename(state, "queue", NULL);
+}
+
 char *paths_user_config(void)
 {
     return g_build_filename(g_get_user_config_dir(), "postkey", "postkey.conf", NULL);

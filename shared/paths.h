@@ -9,6 +9,7 @@
 #define PATHS_SYSTEM_SOCKET "/run/postkey/broker.sock"
 #define PATHS_SYSTEM_CONFIG "/etc/postkey/postkey.conf"
 #define PATHS_SYSTEM_STATE "/var/lib/postkey"
+#define PATHS_SYSTEM_QUEUE "/var/spool/postkey"
 
 /* Whose broker is meant. */
 typedef enum { PATHS_ANY, PATHS_USER, PATHS_SYSTEM } PathsScope;
@@ -22,6 +23,10 @@ char *paths_user_socket(GError **error);
 
 /* $XDG_STATE_HOME/postkey (~/.local/state/postkey): what is no secret and outlives a reboot. */
 char *paths_state_dir(void);
+
+/* The queue's folder: PATHS_SYSTEM_QUEUE for PATHS_SYSTEM; else $POSTKEY_QUEUE where that is an
+ * absolute path and PATHS_USER was not asked for; else "queue" in paths_state_dir(). */
+char *paths_queue_dir(PathsScope scope);
 
 /* $XDG_CONFIG_HOME/postkey/postkey.conf. */
 char *paths_user_config(void);
