@@ -94,9 +94,13 @@ $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: priva
 .PHONY: all
 all: $(PROGRAMS)
 
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
 $(BUILD)/flags: always
+	@command -v $(firstword $(CC)) >/dev/null && command -v pkg-config >/dev/null && pkg-config --print-errors --exists $(NEEDED_PKG) || \
+	  { echo 'make: $(firstword $(CC)), pkg-config or a library is missing here; to install what postkey is built from: packaging/install-dependencies build' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
@@ -130,7 +134,7 @@ $(SIM): $(call objects,$(SIM_SRC))
 
 # ---- tests ------------------------------------------------------------------------------------------------
 
-unit_objects = $(call objects,$(wildcard tests/unit/$(1)/*.c))
+unit_objects = $(call objects,$(filter-out $(if $(SANITIZE),tests/unit/broker/wipe.c),$(wildcard tests/unit/$(1)/*.c)))
 $(BUILD)/tests/unit-shared: $(call unit_objects,shared) $(call objects,$(SHARED_SRC))
 	$(call link,$(SHARED_PKG) criterion) -lm
 $(BUILD)/tests/unit-broker: $(call unit_objects,broker) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))
