@@ -22,6 +22,7 @@ typedef struct {
     Secret *password;            /* of an account with an app password */
     gboolean credential_pending; /* OpenSession has another reply for us */
     SmtpRoad road;
+    char *habits; /* the file where the road remembers its servers */
     SmtpSession *session;
     const Diagnosis *refusal; /* of the reply that ended the session */
 } Delivery;
@@ -34,6 +35,7 @@ static void delivery_clear(Delivery *delivery)
     g_free(delivery->user);
     secret_free(delivery->token);
     secret_free(delivery->password);
+    g_free(delivery->habits);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Delivery, delivery_clear)
 
@@ -141,11 +143,14 @@ static void tell(const Delivery *delivery, const char *method, cJSON *parameters
 static void plan_road(Delivery *delivery)
 {
     const Route *route = delivery->route;
+    g_autofree char *state = paths_state_dir();
+    delivery->habits = g_build_filename(state, "servers.json", NULL);
     delivery->road = (SmtpRoad){.servers = (const SmtpServer *)(const void *)route->servers->data,
                                 .n_servers = route->servers->len,
                                 .provider = route->provider,
                                 .ca_pem = route->ca_pem,
                                 .ehlo_name = route->ehlo_name,
+                                .habits = delivery->habits,
                                 .trace = delivery->request->trace,
                                 .trace_data = delivery->request->trace_data};
 }
@@ -333,7 +338,9 @@ static gboolean send_all(const Delivery *delivery, SmtpRecipient *recipients, gu
         SmtpMail mail = {.sender = sender,
                          .recipients = recipients + at,
                          .n_recipients = some,
-                         .message = delivery->request->message};
+                         .message = delivery->request->message,
+                         .progress = delivery->request->progress,
+                         .progress_data = delivery->request->progress_data};
         (void)smtp_send(delivery->session, &mail, &failed); /* the recipients tell */
         end_message(delivery, recipients + at, some);
         if (failed) {

@@ -16,6 +16,8 @@ typedef struct {
     Message *message;      /* completed on the way */
     TransportTrace trace;  /* NULL: none */
     gpointer trace_data;
+    void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer progress_data;
 } DeliveryRequest;
 
 /* Delivers to n recipients and fills in their outcomes. Returns an exit code of sysexits.h; *error

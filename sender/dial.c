@@ -1,93 +1,58 @@
 #include "dial.h"
 
 #include "errors.h"
+#include "lookup.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* RFC 8305 section 5 recommends 250 ms; one more round trip to the other side of the world fits in.
- */
-#define STAGGER_MS 300
-
-/* ---- the addresses ---- */
-
-/* A question to the resolver. getaddrinfo() has no deadline of its own, so a thread asks; when the
- * deadline passes, the thread is left to end by itself and its share of the question goes with it.
- */
-typedef struct {
+struct Dial {
     char *host;
-    char *service;
-    struct addrinfo *found;
-    int rc;
-    int code; /* errno, where rc is EAI_SYSTEM */
-    GAsyncQueue *answered;
-} Lookup;
+    guint port;
+    Lookup *lookup;
+    const struct addrinfo *addresses[DIAL_MAX_ADDRESSES]; /* in the order to try */
+    guint n_addresses;
+    guint n_started;
+    Deadline next_at; /* when the next address is tried */
+    struct pollfd tries[DIAL_MAX_ADDRESSES];
+    guint n_tries;
+    int code; /* why the last one failed */
+    int fd;   /* the one that stands; -1: none */
+};
 
-static void lookup_clear(gpointer data)
+Dial *dial_start(const char *host, guint port)
 {
-    Lookup *lookup = data;
-    g_free(lookup->host);
-    g_free(lookup->service);
-    g_async_queue_unref(lookup->answered);
-    if (lookup->found)
-        freeaddrinfo(lookup->found);
+    Dial *dial = g_new0(Dial, 1);
+    dial->host = g_strdup(host);
+    dial->port = port;
+    dial->lookup = lookup_start(host, port);
+    dial->code = EHOSTUNREACH;
+    dial->fd = -1;
+    return dial;
 }
 
-static void lookup_unref(Lookup *lookup)
+static void drop_tries(Dial *dial)
 {
-    g_atomic_rc_box_release_full(lookup, lookup_clear);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lookup, lookup_unref)
-
-static gpointer lookup_run(gpointer data)
-{
-    Lookup *lookup = data;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    lookup->rc = getaddrinfo(lookup->host, lookup->service, &hints, &lookup->found);
-    lookup->code = errno;
-    g_async_queue_push(lookup->answered, lookup);
-    lookup_unref(lookup);
-    return NULL;
+    for (guint i = 0; i < dial->n_tries; i++)
+        (void)close(dial->tries[i].fd); /* nothing was said over it */
+    dial->n_tries = 0;
 }
 
-static void set_lookup_error(GError **error, const char *host, const Lookup *lookup)
+void dial_free(Dial *dial)
 {
-    const char *why = !lookup                    ? "no answer in time"
-                      : lookup->rc == EAI_SYSTEM ? g_strerror(lookup->code)
-                                                 : gai_strerror(lookup->rc);
-    gboolean unknown = lookup && lookup->rc == EAI_NONAME;
-    error_set(error, POSTKEY_ERROR_UNAVAILABLE,
-              unknown ? "there is no such host, or this machine is not on the network"
-                      : "the name service of this machine does not answer",
-              unknown ? "check the spelling of the server in the configuration, and the network"
-                      : "check the network and /etc/resolv.conf, then try again",
-              "cannot find the address of %s: %s", host, why);
-}
-
-static Lookup *look_up(const char *host, guint port, Deadline deadline, GError **error)
-{
-    g_autoptr(Lookup) lookup = g_atomic_rc_box_new0(Lookup);
-    lookup->host = g_strdup(host);
-    lookup->service = g_strdup_printf("%u", port);
-    lookup->answered = g_async_queue_new();
-    GThread *thread = g_thread_new("resolver", lookup_run, g_atomic_rc_box_acquire(lookup));
-    guint64 left_us = (guint64)deadline_left_ms(deadline) * 1000;
-    gboolean answered = g_async_queue_timeout_pop(lookup->answered, left_us) != NULL;
-    if (answered)
-        (void)g_thread_join(thread); /* it returns nothing */
-    else
-        g_thread_unref(thread);
-    if (!answered || lookup->rc != 0) {
-        set_lookup_error(error, host, answered ? lookup : NULL);
-        return NULL;
-    }
-    return g_steal_pointer(&lookup);
+    if (!dial)
+        return;
+    drop_tries(dial);
+    if (dial->fd >= 0)
+        (void)close(dial->fd); /* nothing was said over it */
+    lookup_free(dial->lookup);
+    g_free(dial->host);
+    g_free(dial);
 }
 
 /* The addresses in the resolver's order, but with the families taking turns: where one family leads
@@ -109,103 +74,115 @@ static guint interleave(const struct addrinfo *found, const struct addrinfo **or
     return n;
 }
 
-/* ---- the connection ---- */
-
-/* Tries under way. */
-typedef struct {
-    struct pollfd polled[DIAL_MAX_ADDRESSES];
-    guint active;
-    int code; /* why the last one failed */
-} Race;
-
-/* Starts one more; a connection to the own machine may stand at once, poll() tells. */
-static void race_start(Race *race, const struct addrinfo *address)
+/* One more try; a connection to the own machine may stand at once, poll() tells. */
+static void start_try(Dial *dial)
 {
+    const struct addrinfo *address = dial->addresses[dial->n_started++];
+    dial->next_at = deadline_in_ms(DIAL_STAGGER_MS);
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        race->code = errno;
+        dial->code = errno;
         return;
     }
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS) {
-        race->code = errno;
+        dial->code = errno;
         (void)close(fd); /* never connected */
         return;
     }
-    race->polled[race->active++] = (struct pollfd){.fd = fd, .events = POLLOUT};
+    dial->tries[dial->n_tries++] = (struct pollfd){.fd = fd, .events = POLLOUT};
 }
 
 /* The first one that stands, or -1; those that failed leave the race. */
-static int race_winner(Race *race)
+static int find_winner(Dial *dial)
 {
-    for (guint i = 0; i < race->active;) {
+    if (dial->n_tries == 0 || poll(dial->tries, dial->n_tries, 0) <= 0)
+        return -1;
+    for (guint i = 0; i < dial->n_tries;) {
         int code = 0;
         socklen_t len = sizeof code;
-        if (!race->polled[i].revents) {
+        if (!dial->tries[i].revents) {
             i++;
             continue;
         }
-        int fd = race->polled[i].fd;
-        race->polled[i] = race->polled[--race->active];
+        int fd = dial->tries[i].fd;
+        dial->tries[i] = dial->tries[--dial->n_tries];
         if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 && code == 0)
             return fd;
-        race->code = code ? code : errno;
+        dial->code = code ? code : errno;
         (void)close(fd); /* never connected */
     }
     return -1;
 }
 
-static int race_run(Race *race, const struct addrinfo **addresses, guint n, Deadline deadline)
-{
-    guint started = 0;
-    Deadline next_at = deadline_in_ms(0);
-    int winner = -1;
-    while (winner < 0 && deadline_left_ms(deadline) > 0 && (started < n || race->active > 0)) {
-        if (started < n && (race->active == 0 || deadline_left_ms(next_at) == 0)) {
-            race_start(race, addresses[started++]);
-            next_at = deadline_in_ms(STAGGER_MS);
-        }
-        Deadline until = started < n ? MIN(next_at, deadline) : deadline;
-        if (race->active > 0 && poll(race->polled, race->active, deadline_left_ms(until)) > 0)
-            winner = race_winner(race);
-    }
-    if (winner < 0 && deadline_left_ms(deadline) == 0)
-        race->code = ETIMEDOUT;
-    for (guint i = 0; i < race->active; i++)
-        (void)close(race->polled[i].fd); /* lost the race */
-    return winner;
-}
-
-static void set_connect_error(GError **error, const char *host, guint port, int code)
+static void set_connect_error(const Dial *dial, int code, GError **error)
 {
     const char *meaning = "the network does not lead there";
     const char *remedy = "check the network, then try again";
     if (code == ETIMEDOUT || code == EHOSTUNREACH || code == EACCES) {
         meaning = "a firewall, or the provider of this network, probably blocks this port";
         remedy = "use the other port (465 implicit or 587 starttls) in smtp= of the configuration, "
-                 "or another "
-                 "network";
+                 "or another network";
     } else if (code == ECONNREFUSED) {
         meaning = "nothing listens there";
         remedy = "check server and port in smtp= of the configuration; 465 and 587 are usual";
     }
     error_set(error, POSTKEY_ERROR_UNAVAILABLE, meaning, remedy, "cannot connect to %s port %u: %s",
-              host, port, g_strerror(code));
+              dial->host, dial->port, g_strerror(code));
 }
 
-int dial_tcp(const char *host, guint port, Deadline deadline, GError **error)
+DialProgress dial_progress(Dial *dial, GError **error)
 {
-    const struct addrinfo *addresses[DIAL_MAX_ADDRESSES];
-    g_autoptr(Lookup) lookup = look_up(host, port, deadline, error);
-    if (!lookup)
-        return -1;
-    Race race = {.code = EHOSTUNREACH};
-    int fd = race_run(&race, addresses, interleave(lookup->found, addresses), deadline);
-    if (fd < 0) {
-        set_connect_error(error, host, port, race.code);
-        return -1;
+    if (dial->fd >= 0)
+        return DIAL_STANDS;
+    if (dial->n_addresses == 0) {
+        if (!lookup_is_answered(dial->lookup))
+            return DIAL_LOOKS_UP;
+        const struct addrinfo *found = lookup_addresses(dial->lookup, error);
+        if (!found)
+            return DIAL_FAILED;
+        dial->n_addresses = interleave(found, dial->addresses);
     }
+    dial->fd = find_winner(dial);
+    while (dial->fd < 0 && dial->n_started < dial->n_addresses &&
+           (dial->n_tries == 0 || deadline_left_ms(dial->next_at) == 0)) {
+        start_try(dial);
+        dial->fd = find_winner(dial);
+    }
+    if (dial->fd >= 0) {
+        drop_tries(dial);
+        return DIAL_STANDS;
+    }
+    if (dial->n_tries > 0)
+        return DIAL_WAITS;
+    set_connect_error(dial, dial->code, error);
+    return DIAL_FAILED;
+}
+
+guint dial_watch(const Dial *dial, struct pollfd *polled, Deadline *wake_at)
+{
+    if (dial->n_addresses == 0) {
+        polled[0] = (struct pollfd){.fd = lookup_fd(dial->lookup), .events = POLLIN};
+        return 1;
+    }
+    for (guint i = 0; i < dial->n_tries; i++)
+        polled[i] = dial->tries[i];
+    if (dial->n_started < dial->n_addresses)
+        *wake_at = MIN(*wake_at, dial->next_at);
+    return dial->n_tries;
+}
+
+int dial_take(Dial *dial)
+{
     /* Flights are written whole: Nagle would only hold back their ends. Where it cannot be had, it
      * is slower. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, (int[]){1}, sizeof(int));
+    (void)setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, (int[]){1}, sizeof(int));
+    int fd = dial->fd;
+    dial->fd = -1;
     return fd;
+}
+
+void dial_set_late_error(const Dial *dial, GError **error)
+{
+    if (dial->n_addresses > 0 || lookup_addresses(dial->lookup, error))
+        set_connect_error(dial, ETIMEDOUT, error);
 }

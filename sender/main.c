@@ -4,6 +4,7 @@
 #include "intake.h"
 #include "log.h"
 #include "options.h"
+#include "progress.h"
 #include "verdict.h"
 
 #include <fcntl.h>
@@ -78,15 +79,19 @@ static int send_message(const Options *options, const char *sender, Message *mes
     guint n = addresses->len;
     g_autofree SmtpRecipient *recipients = g_new0(SmtpRecipient, n);
     g_autoptr(GError) error = NULL;
+    Progress *progress = options->verbose ? NULL : progress_new(STDERR_FILENO);
     DeliveryRequest request = {.scope = options->scope,
                                .account = options->account,
                                .sender = sender,
                                .full_name = options->full_name,
                                .message = message,
-                               .trace = options->verbose ? print_trace : NULL};
+                               .trace = options->verbose ? print_trace : NULL,
+                               .progress = progress ? progress_show : NULL,
+                               .progress_data = progress};
     for (guint i = 0; i < n; i++)
         recipients[i].address = g_ptr_array_index(addresses, i);
     int status = delivery_run(&request, recipients, n, &error);
+    progress_free(progress); /* the words about it need the line */
     if (error)
         print_error(error);
     g_autofree char *text = verdict_explain(PROGRAM, recipients, n);

@@ -1,7 +1,9 @@
 #include "smtp_session.h"
 
 #include "address.h"
+#include "habits.h"
 #include "log.h"
+#include "race.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -34,14 +36,15 @@ static const struct {
     guint from;
 } states[SMTP_STATES] = {
     [SMTP_CONNECTED] = {"connected", 0},
-    [SMTP_GREETED] = {"greeted", BIT(SMTP_CONNECTED) | BIT(SMTP_SECURED)},
+    [SMTP_GREETED] = {"greeted", BIT(SMTP_CONNECTED)},
     [SMTP_PLAIN] = {"plain", BIT(SMTP_GREETED)},
-    [SMTP_SECURED] = {"secured", BIT(SMTP_CONNECTED) | BIT(SMTP_PLAIN)},
+    [SMTP_SECURED] = {"secured", BIT(SMTP_PLAIN)},
     [SMTP_READY] = {"ready", BIT(SMTP_GREETED) | BIT(SMTP_SECURED)},
-    [SMTP_LOGGED_IN] = {"logged in", BIT(SMTP_READY) | BIT(SMTP_ENVELOPE) | BIT(SMTP_VERDICT)},
+    [SMTP_LOGGED_IN] = {"logged in",
+                        BIT(SMTP_READY) | BIT(SMTP_ENVELOPE) | BIT(SMTP_BODY) | BIT(SMTP_VERDICT)},
     [SMTP_ENVELOPE] = {"envelope", BIT(SMTP_LOGGED_IN)},
     [SMTP_BODY] = {"body", BIT(SMTP_ENVELOPE)},
-    [SMTP_VERDICT] = {"verdict", BIT(SMTP_BODY)},
+    [SMTP_VERDICT] = {"verdict", BIT(SMTP_ENVELOPE) | BIT(SMTP_BODY)},
     [SMTP_ENDED] = {"ended", ~0u},
 };
 
@@ -140,6 +143,14 @@ static void offer_add(SmtpOffer *offer, const char *line)
         offer->starttls = TRUE;
     } else if (strcmp(upper, "8BITMIME") == 0) {
         offer->eight_bit_mime = TRUE;
+    } else if (strcmp(upper, "PIPELINING") == 0) {
+        offer->pipelining = TRUE;
+    } else if (strcmp(upper, "CHUNKING") == 0) {
+        offer->chunking = TRUE;
+    } else if (strcmp(upper, "SMTPUTF8") == 0) {
+        offer->utf8 = TRUE;
+    } else if (strcmp(upper, "DSN") == 0) {
+        offer->dsn = TRUE;
     } else if (strcmp(upper, "SIZE") == 0 || g_str_has_prefix(upper, "SIZE ")) {
         offer->size = TRUE;
         offer->size_max = g_ascii_strtoull(upper + 4, NULL, 10);
@@ -171,7 +182,11 @@ static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GErro
     if (!reply)
         return FALSE;
     if (reply->code / 100 != 2) {
-        smtp_refuse(session, DIAGNOSIS_HELLO, reply, "refused EHLO", refusal, error);
+        /* HELO would still be understood, but leads to a session without AUTH. */
+        smtp_refuse(session, DIAGNOSIS_HELLO, reply,
+                    reply->code / 10 == 50 ? "refused EHLO, without which there is no login"
+                                           : "refused EHLO",
+                    refusal, error);
         return FALSE;
     }
     offer_clear(&session->offer);
@@ -181,6 +196,15 @@ static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GErro
 }
 
 /* ---- opening ---- */
+
+/* QUIT, which leaves when the transport is closed; nobody waits for the answer. In the middle of a
+ * message it would be a line of it. */
+static void say_goodbye(SmtpSession *session)
+{
+    if (session->state == SMTP_READY || session->state == SMTP_LOGGED_IN ||
+        session->state == SMTP_PLAIN)
+        (void)transport_say(session->transport, "QUIT\r\n", deadline_in_ms(0), NULL);
+}
 
 static gboolean hear_greeting(SmtpSession *session, const Diagnosis **refusal, GError **error)
 {
@@ -197,8 +221,8 @@ static gboolean hear_greeting(SmtpSession *session, const Diagnosis **refusal, G
 
 static gboolean start_tls(SmtpSession *session, GError **error)
 {
-    if (!transport_start_tls(session->transport, session->road->ca_pem,
-                             smtp_deadline(session, session->timeouts->tls_ms), error))
+    if (!transport_start_tls(session->transport, smtp_deadline(session, session->timeouts->tls_ms),
+                             error))
         return FALSE;
     offer_clear(&session->offer); /* RFC 3207 section 4.2 */
     smtp_enter(session, SMTP_SECURED);
@@ -234,7 +258,7 @@ static gboolean open_session(SmtpSession *session, const Diagnosis **refusal, GE
     if (session->server->tls == SMTP_TLS_STARTTLS) {
         if (!upgrade(session, refusal, error))
             return FALSE;
-    } else if (!start_tls(session, error) || !hear_greeting(session, refusal, error)) {
+    } else if (!hear_greeting(session, refusal, error)) {
         return FALSE;
     }
     if (!say_hello(session, refusal, error))
@@ -243,53 +267,72 @@ static gboolean open_session(SmtpSession *session, const Diagnosis **refusal, GE
     return TRUE;
 }
 
-/* Through one door. */
-static SmtpSession *open_door(const SmtpRoad *road, const SmtpServer *server,
-                              const Diagnosis **refusal, GError **error)
+static void plan_peers(SmtpSession *session)
 {
-    const SmtpTimeouts *timeouts = road->timeouts ? road->timeouts : &smtp_timeouts;
-    Transport *transport = transport_open(server->host, server->port, road->trace, road->trace_data,
-                                          deadline_in_ms(timeouts->connect_ms), error);
-    if (!transport)
-        return NULL;
-    g_autoptr(SmtpSession) session = g_new0(SmtpSession, 1);
-    session->road = road;
-    session->server = server;
-    session->timeouts = timeouts;
-    session->transport = transport;
-    session->state = SMTP_CONNECTED;
-    return open_session(session, refusal, error) ? g_steal_pointer(&session) : NULL;
+    const SmtpRoad *road = session->road;
+    session->peers = g_new0(TransportPeer, road->n_servers);
+    for (guint i = 0; i < road->n_servers; i++)
+        session->peers[i] = (TransportPeer){.host = road->servers[i].host,
+                                            .port = road->servers[i].port,
+                                            .tls_first = road->servers[i].tls == SMTP_TLS_IMPLICIT,
+                                            .connect_ms = session->timeouts->connect_ms,
+                                            .tls_ms = session->timeouts->tls_ms,
+                                            .word_ms = session->timeouts->greeting_ms,
+                                            .trace = road->trace,
+                                            .trace_data = road->trace_data};
 }
 
-/* The errors of several servers as one: all messages, and the meaning of the gravest (a server that
- * cannot be trusted says more than one that cannot be reached). */
-static void join_errors(const GPtrArray *errors, GError **error)
+/* Through one door, whose transport is taken. While another one is left, this one has less time. */
+static gboolean try_door(SmtpSession *session, Transport *transport, gboolean others_left,
+                         const Diagnosis **refusal, GError **error)
 {
-    g_autoptr(GString) messages = g_string_new(NULL);
-    const GError *gravest = g_ptr_array_index(errors, 0);
-    for (guint i = 0; i < errors->len; i++) {
-        const GError *one = g_ptr_array_index(errors, i);
-        if (!strstr(messages->str, one->message)) /* two doors to one house often say the same */
-            g_string_append_printf(messages, "%s%s", i ? "; " : "", one->message);
-        if (gravest->code == POSTKEY_ERROR_UNAVAILABLE && one->code != POSTKEY_ERROR_UNAVAILABLE)
-            gravest = one;
-    }
-    error_set(error, (PostkeyErrorCode)gravest->code, error_meaning(gravest), error_remedy(gravest),
-              "%s", messages->str);
+    session->transport = transport;
+    session->state = SMTP_CONNECTED;
+    session->until = session->road->until;
+    if (others_left)
+        session->until = smtp_deadline(session, session->timeouts->opening_ms);
+    gboolean ok = open_session(session, refusal, error);
+    session->until = session->road->until;
+    return ok;
+}
+
+/* Leaves a door that led nowhere. */
+static void leave_door(SmtpSession *session)
+{
+    say_goodbye(session);
+    g_clear_pointer(&session->transport, transport_close);
+    offer_clear(&session->offer);
 }
 
 SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError **error)
 {
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func((GDestroyNotify)g_error_free);
+    g_autoptr(SmtpSession) session = g_new0(SmtpSession, 1);
+    Transport *transport;
+    guint which = 0;
     *refusal = NULL;
-    for (guint i = 0; i < road->n_servers && !*refusal; i++) {
+    session->road = road;
+    session->timeouts = road->timeouts ? road->timeouts : &smtp_timeouts;
+    plan_peers(session);
+    g_autoptr(Race) race = race_new(session->peers, road->n_servers, road->ca_pem);
+    while ((transport = race_run(race, road->until, &which))) {
+        const Diagnosis *refused = NULL;
         GError *failed = NULL;
-        SmtpSession *session = open_door(road, &road->servers[i], refusal, &failed);
-        if (session)
-            return session;
-        g_ptr_array_add(errors, failed);
+        session->server = &road->servers[which];
+        if (try_door(session, transport, race_goes_on(race), &refused, &failed)) {
+            session->habit = habits_get(road->habits, session->server->host, session->server->port,
+                                        g_get_real_time() / G_USEC_PER_SEC);
+            return g_steal_pointer(&session);
+        }
+        gboolean authentic = transport_is_encrypted(transport);
+        transport_note(transport, "%s", failed->message);
+        leave_door(session);
+        race_fail(race, which, failed);
+        *refusal = refused ? refused : *refusal;
+        /* In plain text anybody in between may have said it. */
+        if (refused && authentic)
+            break;
     }
-    join_errors(errors, error);
+    race_explain(race, error);
     return NULL;
 }
 
@@ -307,13 +350,11 @@ void smtp_close(SmtpSession *session)
 {
     if (!session)
         return;
-    /* In the middle of a message QUIT would be a line of it. */
-    gboolean polite = session->state == SMTP_READY || session->state == SMTP_LOGGED_IN ||
-                      session->state == SMTP_ENVELOPE || session->state == SMTP_PLAIN;
-    if (polite)
-        (void)transport_say(session->transport, "QUIT\r\n", deadline_in_ms(0), NULL);
+    if (session->transport)
+        say_goodbye(session);
     transport_close(session->transport);
     offer_clear(&session->offer);
     secret_free(session->credential);
+    g_free(session->peers);
     g_free(session);
 }

@@ -48,6 +48,7 @@ typedef struct {
     const char *habits; /* the file of habits.h, which remembers what servers cannot do; NULL: none
                          */
     const SmtpTimeouts *timeouts; /* NULL: smtp_timeouts */
+    Deadline until;               /* when to give up; 0: each step has its own deadline alone */
     TransportTrace trace;         /* NULL: none */
     gpointer trace_data;
 } SmtpRoad;
@@ -122,7 +123,7 @@ SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError *
 /* The door that the session went through. Borrowed from the road. */
 const SmtpServer *smtp_server(const SmtpSession *session);
 
-/* No wait of the session goes beyond this point; 0: each step has its own deadline alone. */
+/* No wait of the session goes beyond this point from now on (as SmtpRoad.until). */
 void smtp_give_up_at(SmtpSession *session, Deadline until);
 
 /* Says QUIT without waiting for the answer, and closes. */

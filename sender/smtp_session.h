@@ -3,19 +3,20 @@
 #pragma once
 
 #include "errors.h"
+#include "habits.h"
 #include "smtp.h"
 
 /* Where a session is. */
 typedef enum {
-    SMTP_CONNECTED, /* waits for the greeting, or for TLS */
+    SMTP_CONNECTED, /* waits for the greeting */
     SMTP_GREETED,   /* waits for EHLO's answer */
     SMTP_PLAIN,     /* knows what the server offers without TLS */
-    SMTP_SECURED,   /* TLS stands: all that was said before is forgotten */
+    SMTP_SECURED,   /* TLS stands after STARTTLS: all that was said before is forgotten */
     SMTP_READY,     /* knows what the server offers under TLS; waits for AUTH */
     SMTP_LOGGED_IN, /* waits for MAIL */
-    SMTP_ENVELOPE,  /* MAIL was taken; recipients */
-    SMTP_BODY,      /* 354 was said; the message */
-    SMTP_VERDICT,   /* the final dot may have left */
+    SMTP_ENVELOPE,  /* MAIL and RCPT are on their way */
+    SMTP_BODY,      /* the message is, and its end is not */
+    SMTP_VERDICT,   /* its end may have left */
     SMTP_ENDED,     /* the connection is of no use any more */
     SMTP_STATES,    /* how many there are */
 } SmtpState;
@@ -24,6 +25,10 @@ typedef enum {
 typedef struct {
     gboolean starttls;
     gboolean eight_bit_mime;
+    gboolean pipelining;
+    gboolean chunking;
+    gboolean utf8;
+    gboolean dsn;
     gboolean size;
     guint64 size_max;  /* 0: no limit said */
     char **mechanisms; /* of AUTH, in upper case; NULL: none */
@@ -34,9 +39,12 @@ struct SmtpSession {
     const SmtpTimeouts *timeouts;
     const SmtpServer *server; /* of the road */
     Deadline until;           /* 0: none */
+    TransportPeer *peers;     /* what the road's servers are to a transport */
     Transport *transport;
     SmtpState state;
     SmtpOffer offer;
+    Habit habit;     /* of the server */
+    gboolean resets; /* RSET was said, and its reply not heard */
     Secret
         *credential; /* as it was sent: what the server repeats of it is redacted; NULL: none yet */
 };

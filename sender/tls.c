@@ -13,21 +13,28 @@
 /* Names of a certificate that an error tells. */
 #define NAMES_MAX 5
 
+struct TlsTrust {
+    char *ca_pem; /* NULL: the system's */
+    gnutls_certificate_credentials_t credentials;
+    gboolean loaded;
+};
+
 struct Tls {
     int fd;
-    gnutls_certificate_credentials_t credentials;
+    char *host;
+    TlsTrust *trust;
     gnutls_session_t session;
+    gboolean stands; /* the handshake has ended well */
 };
 
 static void tls_free(Tls *tls)
 {
     if (tls->session)
         gnutls_deinit(tls->session);
-    if (tls->credentials)
-        gnutls_certificate_free_credentials(tls->credentials);
+    tls_trust_unref(tls->trust);
+    g_free(tls->host);
     g_free(tls);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tls, tls_free)
 
 /* ---- a certificate that is not to be trusted, in words ---- */
 
@@ -124,46 +131,87 @@ static void set_certificate_error(GError **error, const Tls *tls, const char *ho
                                                             : "");
 }
 
+/* ---- whom to trust ---- */
+
+TlsTrust *tls_trust_new(const char *ca_pem)
+{
+    TlsTrust *trust = g_rc_box_new0(TlsTrust);
+    trust->ca_pem = g_strdup(ca_pem);
+    if (gnutls_certificate_allocate_credentials(&trust->credentials) != 0)
+        g_error("out of memory for TLS");
+    return trust;
+}
+
+static void trust_clear(gpointer data)
+{
+    TlsTrust *trust = data;
+    gnutls_certificate_free_credentials(trust->credentials);
+    g_free(trust->ca_pem);
+}
+
+TlsTrust *tls_trust_ref(TlsTrust *trust)
+{
+    return g_rc_box_acquire(trust);
+}
+
+void tls_trust_unref(TlsTrust *trust)
+{
+    g_rc_box_release_full(trust, trust_clear);
+}
+
+gboolean tls_trust_load(TlsTrust *trust, GError **error)
+{
+    int n = 0;
+    if (trust->loaded)
+        return TRUE;
+    if (trust->ca_pem) {
+        /* GnuTLS only reads through the pointer, but takes it as unsigned char *. */
+        gnutls_datum_t pem = {.data = (unsigned char *)trust->ca_pem,
+                              .size = (unsigned)strlen(trust->ca_pem)};
+        n = gnutls_certificate_set_x509_trust_mem(trust->credentials, &pem, GNUTLS_X509_FMT_PEM);
+    } else {
+        n = gnutls_certificate_set_x509_system_trust(trust->credentials);
+    }
+    trust->loaded = n > 0;
+    if (trust->loaded)
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, "no server can be trusted without one",
+              trust->ca_pem ? "let ca_file= of the provider name a PEM file with certificates"
+                            : "install the package ca-certificates",
+              "%s",
+              trust->ca_pem ? "the configured ca_file holds no certificate"
+                            : "this machine has no certificates of authorities");
+    return FALSE;
+}
+
 /* ---- handshake ---- */
 
 static void set_stream_error(GError **error, const char *what, int rc)
 {
-    gboolean late = rc == GNUTLS_E_TIMEDOUT;
     error_set(error, POSTKEY_ERROR_UNAVAILABLE,
-              late ? "the server, or the network on the way, has become silent"
-                   : "the network broke, or the server closed the connection",
-              "try again later", "%s: %s", what, late ? "no answer in time" : gnutls_strerror(rc));
-}
-
-/* What to do after a call of GnuTLS returned rc: TRUE to call it again. */
-static gboolean go_on(const Tls *tls, int *rc, Deadline deadline)
-{
-    if (*rc >= 0 || gnutls_error_is_fatal(*rc))
-        return FALSE;
-    short events = gnutls_record_get_direction(tls->session) ? POLLOUT : POLLIN;
-    gboolean in_time = *rc == GNUTLS_E_AGAIN ? deadline_wait(tls->fd, events, deadline)
-                                             : deadline_left_ms(deadline) > 0;
-    if (!in_time)
-        *rc = GNUTLS_E_TIMEDOUT;
-    return in_time;
+              "the network broke, or the server closed the connection", "try again later", "%s: %s",
+              what, gnutls_strerror(rc));
 }
 
 static gboolean is_of_network(int rc)
 {
-    return rc == GNUTLS_E_TIMEDOUT || rc == GNUTLS_E_PUSH_ERROR || rc == GNUTLS_E_PULL_ERROR ||
+    return rc == GNUTLS_E_PUSH_ERROR || rc == GNUTLS_E_PULL_ERROR ||
            rc == GNUTLS_E_PREMATURE_TERMINATION;
 }
 
-static gboolean shake_hands(const Tls *tls, const char *host, Deadline deadline, GError **error)
+TlsProgress tls_shake_hands(Tls *tls, GError **error)
 {
     int rc;
     do
         rc = gnutls_handshake(tls->session);
-    while (go_on(tls, &rc, deadline));
+    while (rc < 0 && rc != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(rc));
+    if (rc == GNUTLS_E_AGAIN)
+        return TLS_WAITS;
+    tls->stands = rc == 0;
     if (rc == 0)
-        return TRUE;
+        return TLS_DONE;
     if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
-        set_certificate_error(error, tls, host,
+        set_certificate_error(error, tls, tls->host,
                               gnutls_session_get_verify_cert_status(tls->session));
     else if (is_of_network(rc))
         set_stream_error(error, "the TLS handshake did not end", rc);
@@ -172,30 +220,13 @@ static gboolean shake_hands(const Tls *tls, const char *host, Deadline deadline,
             error, POSTKEY_ERROR_PROTOCOL,
             "the server does not speak TLS 1.2 or newer on this port, or not from the first byte",
             "check port and kind in smtp=: 465 is \"tls\", 587 is \"starttls\"",
-            "no TLS with %s: %s", host, gnutls_strerror(rc));
-    return FALSE;
+            "no TLS with %s: %s", tls->host, gnutls_strerror(rc));
+    return TLS_FAILED;
 }
 
-static gboolean load_trust(Tls *tls, const char *ca_pem, GError **error)
+short tls_events(const Tls *tls)
 {
-    int n = 0;
-    if (ca_pem) {
-        /* GnuTLS only reads through the pointer, but takes it as unsigned char *. */
-        g_autofree unsigned char *copy = (unsigned char *)g_strdup(ca_pem);
-        gnutls_datum_t pem = {.data = copy, .size = (unsigned)strlen(ca_pem)};
-        n = gnutls_certificate_set_x509_trust_mem(tls->credentials, &pem, GNUTLS_X509_FMT_PEM);
-    } else {
-        n = gnutls_certificate_set_x509_system_trust(tls->credentials);
-    }
-    if (n > 0)
-        return TRUE;
-    error_set(error, POSTKEY_ERROR_CONFIGURATION, "no server can be trusted without one",
-              ca_pem ? "let ca_file= of the provider name a PEM file with certificates"
-                     : "install the package ca-certificates",
-              "%s",
-              ca_pem ? "the configured ca_file holds no certificate"
-                     : "this machine has no certificates of authorities");
-    return FALSE;
+    return gnutls_record_get_direction(tls->session) ? POLLOUT : POLLIN;
 }
 
 static gboolean is_ip_address(const char *host)
@@ -204,83 +235,77 @@ static gboolean is_ip_address(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
-static gboolean prepare(Tls *tls, const char *host)
+static gboolean prepare(Tls *tls)
 {
     /* No signal when the peer has gone: the call's own error tells. */
     if (gnutls_init(&tls->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) != 0 ||
         gnutls_priority_set_direct(tls->session, PRIORITY, NULL) != 0 ||
-        gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, tls->credentials) != 0)
+        gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, tls->trust->credentials) != 0)
         return FALSE;
-    if (!is_ip_address(host) &&
-        gnutls_server_name_set(tls->session, GNUTLS_NAME_DNS, host, strlen(host)) != 0)
+    if (!is_ip_address(tls->host) &&
+        gnutls_server_name_set(tls->session, GNUTLS_NAME_DNS, tls->host, strlen(tls->host)) != 0)
         return FALSE;
-    gnutls_session_set_verify_cert(tls->session, host, 0);
+    gnutls_session_set_verify_cert(tls->session, tls->host, 0);
     gnutls_transport_set_int(tls->session, tls->fd);
     return TRUE;
 }
 
-Tls *tls_open(int fd, const char *host, const char *ca_pem, Deadline deadline, GError **error)
+Tls *tls_new(int fd, const char *host, TlsTrust *trust, GError **error)
 {
+    if (!tls_trust_load(trust, error))
+        return NULL;
     g_autoptr(Tls) tls = g_new0(Tls, 1);
     tls->fd = fd;
-    if (gnutls_certificate_allocate_credentials(&tls->credentials) != 0)
-        g_error("out of memory for TLS");
-    if (!load_trust(tls, ca_pem, error))
-        return NULL;
-    if (!prepare(tls, host)) {
-        error_set(error, POSTKEY_ERROR_CONFIGURATION, "the TLS library refuses its settings",
-                  "check the system-wide settings of GnuTLS and the server's name",
-                  "cannot prepare TLS for %s", host);
-        return NULL;
-    }
-    return shake_hands(tls, host, deadline, error) ? g_steal_pointer(&tls) : NULL;
+    tls->host = g_strdup(host);
+    tls->trust = tls_trust_ref(trust);
+    if (prepare(tls))
+        return g_steal_pointer(&tls);
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, "the TLS library refuses its settings",
+              "check the system-wide settings of GnuTLS and the server's name",
+              "cannot prepare TLS for %s", host);
+    return NULL;
 }
 
 void tls_close(Tls *tls)
 {
     if (!tls)
         return;
-    (void)gnutls_bye(tls->session, GNUTLS_SHUT_WR); /* a courtesy: we go in any case */
+    if (tls->stands)
+        (void)gnutls_bye(tls->session, GNUTLS_SHUT_WR); /* a courtesy: we go in any case */
     tls_free(tls);
 }
 
 /* ---- the stream ---- */
 
-gssize tls_read(Tls *tls, char *bytes, gsize len, Deadline deadline, GError **error)
+gssize tls_read(Tls *tls, char *bytes, gsize len, GError **error)
 {
     gssize got;
-    int rc;
-    do {
+    do
         got = gnutls_record_recv(tls->session, bytes, len);
-        rc = (int)got;
-    } while (go_on(tls, &rc, deadline));
-    if (rc == GNUTLS_E_PREMATURE_TERMINATION)
-        return 0; /* a close without its notice, as many servers do it: replies have ends of their
-                     own */
-    if (rc < 0) {
-        set_stream_error(error, "cannot read from the server", rc);
-        return -1;
-    }
-    return got;
+    while (got < 0 && got != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)got));
+    if (got >= 0)
+        return got;
+    if (got == GNUTLS_E_AGAIN)
+        return TLS_IO_WAITS;
+    /* A close without its notice, as many servers do it: replies have ends of their own. */
+    if (got == GNUTLS_E_PREMATURE_TERMINATION)
+        return TLS_READ_ENDED;
+    set_stream_error(error, "cannot read from the server", (int)got);
+    return TLS_IO_FAILED;
 }
 
-gboolean tls_write(Tls *tls, const char *bytes, gsize len, Deadline deadline, GError **error)
+gssize tls_write(Tls *tls, const char *bytes, gsize len, GError **error)
 {
-    while (len > 0) {
-        gssize sent;
-        int rc;
-        do {
-            sent = gnutls_record_send(tls->session, bytes, len);
-            rc = (int)sent;
-        } while (go_on(tls, &rc, deadline));
-        if (rc < 0) {
-            set_stream_error(error, "cannot write to the server", rc);
-            return FALSE;
-        }
-        bytes += sent;
-        len -= (gsize)sent;
-    }
-    return TRUE;
+    gssize sent;
+    do
+        sent = gnutls_record_send(tls->session, bytes, len);
+    while (sent < 0 && sent != GNUTLS_E_AGAIN && !gnutls_error_is_fatal((int)sent));
+    if (sent >= 0)
+        return sent;
+    if (sent == GNUTLS_E_AGAIN)
+        return TLS_IO_WAITS;
+    set_stream_error(error, "cannot write to the server", (int)sent);
+    return TLS_IO_FAILED;
 }
 
 char *tls_describe(const Tls *tls)

@@ -3,7 +3,6 @@
 #include "dial.h"
 #include "errors.h"
 #include "log.h"
-#include "tls.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,18 +13,21 @@
 #define TRACE_LINE_MAX 2000
 
 struct Transport {
-    int fd;
-    Tls *tls; /* NULL while plain */
-    char *host;
-    TransportTrace trace;
-    gpointer trace_data;
-    GString *traced; /* the line of ours that has not ended yet */
-    guint64 carried; /* bytes of the message since the last line */
-    gboolean heard;  /* a reply, in plain text or in TLS */
+    const TransportPeer *peer;
+    TlsTrust *trust;
+    Dial *dial; /* NULL when the connection stands */
+    int fd;     /* -1 before */
+    Tls *tls;   /* NULL while plain */
+    gboolean tls_stands;
+    Deadline phase_ends_at; /* of what the opening waits for now */
+    GString *traced;        /* the line of ours that has not ended yet */
+    guint64 carried;        /* bytes of the message since the last line */
     ReplyParser *parser;
-    gsize in_start, in_used;
+    GByteArray *in; /* arrived, and not parsed */
+    gsize in_start;
+    gboolean in_ended; /* nothing will arrive any more: */
+    GError *in_error;  /* NULL: the server closed */
     gsize out_used;
-    char in[4096];
     char out[TRANSPORT_FLIGHT_LEN];
 };
 
@@ -35,12 +37,12 @@ struct Transport {
  * looked for once more. */
 static void trace_line(const Transport *transport, char side, const char *text)
 {
-    if (!transport->trace)
+    if (!transport->peer->trace)
         return;
     g_autofree char *redacted = secret_redact(text);
     g_autofree char *printable = log_printable(redacted, TRACE_LINE_MAX);
     g_autofree char *line = g_strdup_printf("%c: %s", side, printable);
-    transport->trace(line, transport->trace_data);
+    transport->peer->trace(line, transport->peer->trace_data);
 }
 
 void transport_note(const Transport *transport, const char *format, ...)
@@ -85,20 +87,17 @@ static void trace_heard(const Transport *transport, const Reply *reply)
 
 /* ---- opening and closing ---- */
 
-Transport *transport_open(const char *host, guint port, TransportTrace trace, gpointer trace_data,
-                          Deadline deadline, GError **error)
+Transport *transport_start(const TransportPeer *peer, TlsTrust *trust)
 {
-    int fd = dial_tcp(host, port, deadline, error);
-    if (fd < 0)
-        return NULL;
     Transport *transport = g_new0(Transport, 1);
-    transport->fd = fd;
-    transport->host = g_strdup(host);
-    transport->trace = trace;
-    transport->trace_data = trace_data;
+    transport->peer = peer;
+    transport->trust = tls_trust_ref(trust);
+    transport->fd = -1;
+    transport->dial = dial_start(peer->host, peer->port);
+    transport->phase_ends_at = deadline_in_ms(peer->connect_ms);
     transport->traced = g_string_new(NULL);
     transport->parser = reply_parser_new();
-    transport_note(transport, "connected to %s port %u", host, port);
+    transport->in = g_byte_array_new();
     return transport;
 }
 
@@ -107,51 +106,19 @@ void transport_close(Transport *transport)
     if (!transport)
         return;
     /* Only what is polite is still waiting here; whoever cares has flushed. */
-    (void)transport_flush(transport, deadline_in_ms(0), NULL);
+    if (transport->fd >= 0)
+        (void)transport_flush(transport, deadline_in_ms(0), NULL);
     tls_close(transport->tls);
-    (void)close(transport->fd); /* nothing is left to be lost */
+    if (transport->fd >= 0)
+        (void)close(transport->fd); /* nothing is left to be lost */
+    dial_free(transport->dial);
+    tls_trust_unref(transport->trust);
     reply_parser_free(transport->parser);
     g_string_free(transport->traced, TRUE);
-    g_free(transport->host);
-    explicit_bzero(transport->out, sizeof transport->out);
+    g_byte_array_unref(transport->in);
+    g_clear_error(&transport->in_error);
     g_free(transport);
 }
-
-static gboolean has_early_bytes(const Transport *transport)
-{
-    char byte;
-    return transport->in_start < transport->in_used || reply_parser_is_midway(transport->parser) ||
-           recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-gboolean transport_start_tls(Transport *transport, const char *ca_pem, Deadline deadline,
-                             GError **error)
-{
-    /* After STARTTLS a server waits for our ClientHello: whatever is there already came in plain
-     * text. */
-    if (transport->heard && has_early_bytes(transport)) {
-        error_set(error, POSTKEY_ERROR_PROTOCOL,
-                  "plain text arrived where only TLS may be: somebody in between tries to slip "
-                  "answers in, "
-                  "or the server is broken",
-                  "use another network; port 465 (tls) does not have this weakness",
-                  "%s sent plain text after its answer to STARTTLS", transport->host);
-        return FALSE;
-    }
-    transport->tls = tls_open(transport->fd, transport->host, ca_pem, deadline, error);
-    if (!transport->tls)
-        return FALSE;
-    g_autofree char *kind = tls_describe(transport->tls);
-    transport_note(transport, "%s, certificate of %s is valid", kind, transport->host);
-    return TRUE;
-}
-
-gboolean transport_is_encrypted(const Transport *transport)
-{
-    return transport->tls != NULL;
-}
-
-/* ---- out ---- */
 
 static gboolean fail(GError **error, const char *what, int code)
 {
@@ -163,33 +130,219 @@ static gboolean fail(GError **error, const char *what, int code)
     return FALSE;
 }
 
-static gboolean write_plain(const Transport *transport, Deadline deadline, GError **error)
+static gboolean fail_closed(const Transport *transport, GError **error)
 {
-    gsize done = 0;
-    while (done < transport->out_used) {
+    error_set(error, POSTKEY_ERROR_UNAVAILABLE,
+              "the server gave up on us without a word, or something in between did",
+              "try again later", "%s closed the connection", transport->peer->host);
+    return FALSE;
+}
+
+static TransportProgress progress_tcp(Transport *transport, GError **error)
+{
+    const TransportPeer *peer = transport->peer;
+    DialProgress progress = dial_progress(transport->dial, error);
+    if (progress == DIAL_FAILED)
+        return TRANSPORT_FAILED;
+    if (progress != DIAL_STANDS && deadline_left_ms(transport->phase_ends_at) > 0)
+        return progress == DIAL_LOOKS_UP ? TRANSPORT_LOOKS_UP : TRANSPORT_CONNECTS;
+    if (progress != DIAL_STANDS) {
+        dial_set_late_error(transport->dial, error);
+        return TRANSPORT_FAILED;
+    }
+    transport->fd = dial_take(transport->dial);
+    g_clear_pointer(&transport->dial, dial_free);
+    transport->phase_ends_at = deadline_in_ms(peer->tls_first ? peer->tls_ms : peer->word_ms);
+    transport_note(transport, "connected to %s port %u", peer->host, peer->port);
+    return TRANSPORT_CONNECTS;
+}
+
+static TlsProgress progress_tls(Transport *transport, GError **error)
+{
+    if (!transport->tls)
+        transport->tls = tls_new(transport->fd, transport->peer->host, transport->trust, error);
+    if (!transport->tls)
+        return TLS_FAILED;
+    TlsProgress progress = tls_shake_hands(transport->tls, error);
+    if (progress != TLS_DONE)
+        return progress;
+    transport->tls_stands = TRUE;
+    g_autofree char *kind = tls_describe(transport->tls);
+    transport_note(transport, "%s, certificate of %s is valid", kind, transport->peer->host);
+    return TLS_DONE;
+}
+
+/* Whether a server that speaks first has begun to. */
+static TransportProgress progress_word(const Transport *transport, GError **error)
+{
+    char byte;
+    gssize got = recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0)
+        return TRANSPORT_ANSWERED;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return TRANSPORT_CONNECTS;
+    (void)(got == 0 ? fail_closed(transport, error)
+                    : fail(error, "cannot read from the server", errno)); /* always FALSE */
+    return TRANSPORT_FAILED;
+}
+
+TransportProgress transport_progress(Transport *transport, GError **error)
+{
+    TransportProgress progress = TRANSPORT_CONNECTS;
+    if (transport->dial)
+        progress = progress_tcp(transport, error);
+    if (transport->fd < 0)
+        return progress;
+    if (!transport->peer->tls_first) {
+        progress = progress_word(transport, error);
+    } else {
+        TlsProgress shaken = progress_tls(transport, error);
+        progress = shaken == TLS_DONE     ? TRANSPORT_ANSWERED
+                   : shaken == TLS_FAILED ? TRANSPORT_FAILED
+                                          : TRANSPORT_CONNECTS;
+    }
+    if (progress != TRANSPORT_CONNECTS || deadline_left_ms(transport->phase_ends_at) > 0)
+        return progress;
+    g_autofree char *what = g_strdup_printf("%s port %u takes connections, but says nothing",
+                                            transport->peer->host, transport->peer->port);
+    (void)fail(error, what, ETIMEDOUT); /* always FALSE */
+    return TRANSPORT_FAILED;
+}
+
+G_STATIC_ASSERT(TRANSPORT_MAX_WATCHED >= DIAL_MAX_ADDRESSES);
+
+guint transport_watch(const Transport *transport, struct pollfd *polled, Deadline *wake_at)
+{
+    *wake_at = MIN(*wake_at, transport->phase_ends_at);
+    if (transport->dial)
+        return dial_watch(transport->dial, polled, wake_at);
+    short events = transport->tls ? tls_events(transport->tls) : POLLIN;
+    polled[0] = (struct pollfd){.fd = transport->fd, .events = events};
+    return 1;
+}
+
+static gboolean has_early_bytes(const Transport *transport)
+{
+    char byte;
+    return transport->in_start < transport->in->len || reply_parser_is_midway(transport->parser) ||
+           recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+gboolean transport_start_tls(Transport *transport, Deadline deadline, GError **error)
+{
+    /* After STARTTLS a server waits for our ClientHello: whatever is there already came in plain
+     * text. */
+    if (has_early_bytes(transport)) {
+        error_set(error, POSTKEY_ERROR_PROTOCOL,
+                  "plain text arrived where only TLS may be: somebody in between tries to slip "
+                  "answers in, or the server is broken",
+                  "use another network; port 465 (tls) does not have this weakness",
+                  "%s sent plain text after its answer to STARTTLS", transport->peer->host);
+        return FALSE;
+    }
+    TlsProgress progress;
+    while ((progress = progress_tls(transport, error)) == TLS_WAITS)
+        if (!deadline_wait(transport->fd, tls_events(transport->tls), deadline))
+            return fail(error, "the TLS handshake did not end", ETIMEDOUT);
+    return progress == TLS_DONE;
+}
+
+gboolean transport_is_encrypted(const Transport *transport)
+{
+    return transport->tls_stands;
+}
+
+/* ---- bytes ---- */
+
+/* What came of moving bytes without waiting, in the place of their number. */
+typedef enum { IO_ENDED = TLS_READ_ENDED, IO_WAITS = TLS_IO_WAITS, IO_FAILED = TLS_IO_FAILED } Io;
+
+static gssize of_errno(GError **error, const char *what)
+{
+    if (errno == EAGAIN || errno == EINTR)
+        return IO_WAITS;
+    (void)fail(error, what, errno); /* always FALSE */
+    return IO_FAILED;
+}
+
+static gssize read_some(const Transport *transport, char *bytes, gsize len, GError **error)
+{
+    if (transport->tls)
+        return tls_read(transport->tls, bytes, len, error);
+    gssize got = recv(transport->fd, bytes, len, 0);
+    return got >= 0 ? got : of_errno(error, "cannot read from the server");
+}
+
+static gssize write_some(const Transport *transport, const char *bytes, gsize len, GError **error)
+{
+    if (transport->tls)
+        return tls_write(transport->tls, bytes, len, error);
+    gssize sent = send(transport->fd, bytes, len, MSG_NOSIGNAL);
+    return sent >= 0 ? sent : of_errno(error, "cannot write to the server");
+}
+
+static gboolean has_room(const Transport *transport)
+{
+    return !transport->in_ended &&
+           transport->in->len - transport->in_start < TRANSPORT_UNREAD_MAX_LEN;
+}
+
+/* Takes in what has arrived, without waiting. FALSE when nothing had. */
+static gboolean take_in(Transport *transport)
+{
+    char bytes[4096];
+    if (!has_room(transport))
+        return FALSE;
+    gssize got = read_some(transport, bytes, sizeof bytes, &transport->in_error);
+    if (got == IO_WAITS)
+        return FALSE;
+    if (transport->in_start == transport->in->len) {
+        g_byte_array_set_size(transport->in, 0);
+        transport->in_start = 0;
+    }
+    if (got > 0)
+        g_byte_array_append(transport->in, (const guint8 *)bytes, (guint)got);
+    else
+        transport->in_ended = TRUE;
+    return TRUE;
+}
+
+/* ---- out ---- */
+
+/* Waits until more can be written; what the server says meanwhile is taken in. */
+static gboolean wait_to_write(Transport *transport, Deadline deadline, GError **error)
+{
+    short wanted = transport->tls ? tls_events(transport->tls) : POLLOUT;
+    while (take_in(transport))
+        ;
+    short events = (short)(has_room(transport) ? wanted | POLLIN : wanted);
+    return deadline_wait(transport->fd, events, deadline) ||
+           fail(error, "cannot write to the server", ETIMEDOUT);
+}
+
+static gboolean write_all(Transport *transport, Deadline deadline, GError **error)
+{
+    for (gsize done = 0; done < transport->out_used;) {
         gssize sent =
-            send(transport->fd, transport->out + done, transport->out_used - done, MSG_NOSIGNAL);
-        if (sent >= 0) {
+            write_some(transport, transport->out + done, transport->out_used - done, error);
+        if (sent >= 0)
             done += (gsize)sent;
-        } else if (errno == EAGAIN) {
-            if (!deadline_wait(transport->fd, POLLOUT, deadline))
-                return fail(error, "cannot write to the server", ETIMEDOUT);
-        } else if (errno != EINTR) {
-            return fail(error, "cannot write to the server", errno);
-        }
+        else if (sent == IO_FAILED || !wait_to_write(transport, deadline, error))
+            return FALSE;
     }
     return TRUE;
 }
 
-gboolean transport_flush(Transport *transport, Deadline deadline, GError **error)
+void transport_forget(Transport *transport)
 {
-    if (transport->out_used == 0)
-        return TRUE;
-    gboolean ok = transport->tls ? tls_write(transport->tls, transport->out, transport->out_used,
-                                             deadline, error)
-                                 : write_plain(transport, deadline, error);
     explicit_bzero(transport->out, transport->out_used);
     transport->out_used = 0;
+}
+
+gboolean transport_flush(Transport *transport, Deadline deadline, GError **error)
+{
+    gboolean ok = write_all(transport, deadline, error);
+    transport_forget(transport);
     return ok;
 }
 
@@ -233,61 +386,69 @@ gboolean transport_carry(Transport *transport, const char *bytes, gsize len, Dea
 
 /* ---- in ---- */
 
-static gssize read_plain(Transport *transport, Deadline deadline, GError **error)
+/* Parses what has arrived. */
+static ReplyStatus parse(Transport *transport, GError **error)
 {
-    for (;;) {
-        gssize got = recv(transport->fd, transport->in, sizeof transport->in, 0);
-        if (got >= 0)
-            return got;
-        if (errno == EAGAIN && !deadline_wait(transport->fd, POLLIN, deadline)) {
-            fail(error, "cannot read from the server", ETIMEDOUT);
-            return -1;
-        }
-        if (errno != EAGAIN && errno != EINTR) {
-            fail(error, "cannot read from the server", errno);
-            return -1;
-        }
-    }
+    gsize consumed = 0;
+    ReplyStatus status = reply_parser_feed(
+        transport->parser, (const char *)transport->in->data + transport->in_start,
+        transport->in->len - transport->in_start, &consumed, error);
+    transport->in_start += consumed;
+    return status;
+}
+
+static Reply *take_reply(Transport *transport)
+{
+    Reply *reply = reply_parser_take(transport->parser);
+    trace_carried(transport);
+    trace_heard(transport, reply);
+    return reply;
+}
+
+Reply *transport_hear_now(Transport *transport)
+{
+    while (take_in(transport))
+        ;
+    return parse(transport, NULL) == REPLY_COMPLETE ? take_reply(transport) : NULL;
 }
 
 /* Waits for bytes. FALSE when there are none any more. */
 static gboolean read_more(Transport *transport, Deadline deadline, GError **error)
 {
-    gssize got = transport->tls ? tls_read(transport->tls, transport->in, sizeof transport->in,
-                                           deadline, error)
-                                : read_plain(transport, deadline, error);
-    if (got == 0)
-        error_set(error, POSTKEY_ERROR_UNAVAILABLE,
-                  "the server gave up on us without a word, or something in between did",
-                  "try again later", "%s closed the connection", transport->host);
-    transport->in_start = 0;
-    transport->in_used = got > 0 ? (gsize)got : 0;
-    return got > 0;
+    while (!take_in(transport)) {
+        if (transport->in_ended)
+            break;
+        short events = transport->tls ? tls_events(transport->tls) : POLLIN;
+        if (!deadline_wait(transport->fd, events, deadline))
+            return fail(error, "cannot read from the server", ETIMEDOUT);
+    }
+    if (transport->in_start < transport->in->len)
+        return TRUE;
+    if (!transport->in_error)
+        return fail_closed(transport, error);
+    g_propagate_error(error, g_error_copy(transport->in_error));
+    return FALSE;
 }
 
 Reply *transport_hear(Transport *transport, Deadline deadline, GError **error)
 {
-    trace_carried(transport);
     for (;;) {
-        gsize consumed = 0;
-        ReplyStatus status =
-            reply_parser_feed(transport->parser, transport->in + transport->in_start,
-                              transport->in_used - transport->in_start, &consumed, error);
-        transport->in_start += consumed;
+        ReplyStatus status = parse(transport, error);
         if (status == REPLY_BROKEN)
             return NULL;
         if (status == REPLY_COMPLETE)
-            break;
+            return take_reply(transport);
         /* A deadline of the whole reply: a server that drips bytes does not keep us for ever. */
         if (deadline_left_ms(deadline) == 0) {
-            fail(error, "cannot read from the server", ETIMEDOUT);
+            (void)fail(error, "cannot read from the server", ETIMEDOUT); /* always FALSE */
             return NULL;
         }
         if (!read_more(transport, deadline, error))
             return NULL;
     }
-    Reply *reply = reply_parser_take(transport->parser);
-    transport->heard = TRUE;
-    trace_heard(transport, reply);
-    return reply;
+}
+
+gboolean transport_is_closed(const Transport *transport)
+{
+    return transport->in_ended;
 }

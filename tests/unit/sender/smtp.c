@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -153,6 +154,30 @@ static void collect(const char *line, gpointer data)
     g_string_append_printf(data, "%s\n", line);
 }
 
+/* Connects to a script and waits for its first byte. */
+static Transport *connect_to(const TransportPeer *peer)
+{
+    TlsTrust *trust = tls_trust_new(NULL);
+    g_autoptr(GError) error = NULL;
+    Transport *transport = transport_start(peer, trust);
+    TransportProgress progress;
+    tls_trust_unref(trust);
+    while ((progress = transport_progress(transport, &error)) < TRANSPORT_ANSWERED) {
+        struct pollfd polled[TRANSPORT_MAX_WATCHED];
+        Deadline wake_at = deadline_in_ms(10000);
+        guint n = transport_watch(transport, polled, &wake_at);
+        (void)poll(polled, n, deadline_left_ms(wake_at));
+    }
+    cr_assert_eq(progress, TRANSPORT_ANSWERED, "%s", error ? error->message : "");
+    return transport;
+}
+
+#define PEER(script_port, ...)                                                                     \
+    {                                                                                              \
+        .host = "127.0.0.1", .port = (script_port), .connect_ms = 10000, .tls_ms = 10000,          \
+        .word_ms = 10000, __VA_ARGS__                                                              \
+    }
+
 Test(transport, the_trace_shows_lengths_where_credentials_and_messages_are)
 {
     Script script;
@@ -161,8 +186,8 @@ Test(transport, the_trace_shows_lengths_where_credentials_and_messages_are)
     g_autoptr(Secret) token = secret_new("ya29.very-secret-token", -1);
     Deadline deadline = deadline_in_ms(10000);
     script_start(&script, texts);
-    Transport *transport = transport_open("127.0.0.1", script.port, collect, trace, deadline, NULL);
-    cr_assert_not_null(transport);
+    TransportPeer peer = PEER(script.port, .trace = collect, .trace_data = trace);
+    Transport *transport = connect_to(&peer);
     reply_free(transport_hear(transport, deadline, NULL));
     cr_assert(transport_say(transport, "AUTH X ", deadline, NULL));
     cr_assert(transport_whisper(transport, token, deadline, NULL));
@@ -184,9 +209,8 @@ Test(transport, a_silent_server_meets_the_deadline)
     const char *texts[] = {"220 first\r\n", "never said", NULL};
     g_autoptr(GError) error = NULL;
     script_start(&script, texts);
-    Transport *transport =
-        transport_open("127.0.0.1", script.port, NULL, NULL, deadline_in_ms(10000), NULL);
-    cr_assert_not_null(transport);
+    TransportPeer peer = PEER(script.port);
+    Transport *transport = connect_to(&peer);
     reply_free(transport_hear(transport, deadline_in_ms(10000), NULL));
     cr_expect_null(transport_hear(transport, deadline_in_ms(50), &error));
     cr_expect(g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE));
