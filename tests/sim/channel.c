@@ -13,6 +13,8 @@ struct Channel {
     int stop_fd;
     gnutls_session_t tls;
     GString *out;
+    guint turns;
+    gint64 until_cut; /* bytes that may still leave; negative: no limit */
     gsize start;
     gsize end;
     char in[BUFFER_SIZE];
@@ -24,6 +26,7 @@ Channel *channel_new(int fd, int stop_fd)
     channel->fd = fd;
     channel->stop_fd = stop_fd;
     channel->out = g_string_new(NULL);
+    channel->until_cut = -1;
     return channel;
 }
 
@@ -75,6 +78,11 @@ static gssize transfer(Channel *channel, gboolean sending, char *data, gsize len
 gboolean channel_flush(Channel *channel)
 {
     gsize done = 0;
+    gboolean cut = channel->until_cut >= 0 && channel->out->len >= (gsize)channel->until_cut;
+    if (cut)
+        g_string_truncate(channel->out, (gsize)channel->until_cut);
+    if (channel->until_cut >= 0)
+        channel->until_cut -= (gint64)channel->out->len;
     while (done < channel->out->len) {
         gssize sent = transfer(channel, TRUE, channel->out->str + done, channel->out->len - done);
         if (sent <= 0)
@@ -82,7 +90,22 @@ gboolean channel_flush(Channel *channel)
         done += (gsize)sent;
     }
     g_string_truncate(channel->out, 0);
-    return TRUE;
+    return !cut;
+}
+
+gsize channel_unsent(const Channel *channel)
+{
+    return channel->out->len;
+}
+
+guint channel_turns(const Channel *channel)
+{
+    return channel->turns;
+}
+
+void channel_cut_after(Channel *channel, gint64 len)
+{
+    channel->until_cut = len;
 }
 
 void channel_finish(Channel *channel)
@@ -132,6 +155,8 @@ static gboolean fill(Channel *channel)
 {
     if (channel->start < channel->end)
         return TRUE;
+    if (channel->out->len > 0)
+        channel->turns++;
     if (!channel_flush(channel))
         return FALSE;
     gssize got = transfer(channel, FALSE, channel->in, sizeof channel->in);

@@ -34,6 +34,13 @@ gsize channel_pending(const Channel *channel);
 /* Forgets them. */
 void channel_discard_input(Channel *channel);
 
+/* Bytes that were written and have not left yet. */
+gsize channel_unsent(const Channel *channel);
+/* How often something had left when the next input was waited for: the peer's round trips. */
+guint channel_turns(const Channel *channel);
+/* After so many more bytes of ours the connection ends as if it were cut; negative: never. */
+void channel_cut_after(Channel *channel, gint64 len);
+
 /* Collects; what is collected leaves in one piece before the next read that has to wait. */
 void channel_write(Channel *channel, const char *data, gsize len);
 /* FALSE when the peer is gone. */

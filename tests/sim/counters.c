@@ -47,6 +47,8 @@ static const char *const known[] = {"http.discovery",
                                     "smtp.held",
                                     "smtp.tls_failed",
                                     "smtp.cut_off",
+                                    "smtp.turns",
+                                    "smtp.early_bdat",
                                     NULL};
 
 static struct {

@@ -596,6 +596,33 @@ def smtp_fails_on_order(sim):
         assert sim.tell("smtp", **bad)["ok"] is False, bad
 
 
+def early_chunks_are_borne_or_not_and_answers_are_cut(sim):
+    token = sim.authorize()["access_token"]
+    flight = b"MAIL FROM:<a@b.c>\r\nRCPT TO:<b@c.d>\r\nBDAT 6 LAST\r\nNOOP\r\nRSET\r\n"
+    for early, codes in (("take", [250, 250, 250, 250]), ("refuse", [250, 250, 503, 250]),
+                         ("misread", [250, 250, 503, 250, 250]), ("close", [])):
+        sim.set(smtp__early_bdat=early)
+        s, _, _ = sim.login(token)
+        s.sock.sendall(flight)
+        if codes:
+            assert [s.getreply()[0] for _ in codes] == codes, early
+        else:
+            assert s.sock.recv(1) == b""
+        s.close()
+    assert (sim.count("smtp.messages"), sim.count("smtp.early_bdat")) == (1, 3)
+    assert not sim.tell("set", values={"smtp.early_bdat": "odd"})["ok"]
+    sim.set(smtp__early_bdat="refuse")
+    s, _, _ = sim.login(token)
+    before = sim.count("smtp.turns")
+    assert s.docmd("MAIL", "FROM:<a@b.c>")[0] == 250 and s.docmd("RCPT", "TO:<b@c.d>")[0] == 250
+    s.sock.sendall(b"BDAT 6 LAST\r\nhello\n")
+    s.getreply()
+    assert s.docmd("NOOP")[0] == 250 and sim.count("smtp.turns") - before == 4
+    sim.set(smtp__cut_after=12)
+    with socket.create_connection(("127.0.0.1", sim.at["submission_port"])) as raw:
+        assert raw.makefile("rb").read() == b"220 smtp.gma"
+
+
 def hundreds_of_idle_connections_delay_nobody(sim):
     token = sim.authorize()["access_token"]
     idle = [socket.create_connection(("127.0.0.1", sim.at[port]))
@@ -698,7 +725,7 @@ CASES = [discovery_names_every_endpoint, device_flow_waits_grants_denies_and_exp
          refresh_rotates_expires_and_is_revoked, http_fails_on_order, held_requests_go_on_when_released,
          certificates_are_as_chosen, switches_are_typed_and_checked, smtp_speaks_as_gmail_does,
          tokens_open_the_session_or_are_challenged, mails_arrive_byte_by_byte, limits_are_enforced,
-         smtp_fails_on_order, service_accounts_get_tokens_for_what_they_sign,
+         smtp_fails_on_order, early_chunks_are_borne_or_not_and_answers_are_cut, service_accounts_get_tokens_for_what_they_sign,
          clients_get_tokens_by_themselves_where_they_may, hundreds_of_idle_connections_delay_nobody,
          stops_cleanly_while_some_hang]
 

@@ -332,6 +332,9 @@ static void run_command(SmtpSession *session, const char *line)
     g_autofree char *verb = g_ascii_strup(line, (gssize)verb_len);
     const char *argument = line[verb_len] == ' ' ? line + verb_len + 1 : "";
     log_command(session, verb, line);
+    if (!offers("PIPELINING") && !g_str_equal(verb, "BDAT") &&
+        channel_pending(session->channel) > 0)
+        count_by("smtp.early_input", 1);
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
         if (!g_str_equal(commands[i].verb, verb))
             continue;
@@ -355,6 +358,8 @@ static gboolean next_command(SmtpSession *session, GString *line)
     gsize limit = (gsize)switch_number(SWITCH_SMTP_MAX_COMMAND, 512);
     if (!channel_read_line(session->channel, line, MAX_READ))
         return FALSE;
+    count_by("smtp.turns", channel_turns(session->channel) - session->turns);
+    session->turns = channel_turns(session->channel);
     gboolean proper = line->len >= 2 && g_str_has_suffix(line->str, "\r\n") &&
                       strcspn(line->str, "\r\n") == line->len - 2;
     if (line->len > limit) {
@@ -389,6 +394,7 @@ static void serve_port(Channel *channel, const char *port)
     SmtpSession session = {.channel = channel, .port = port, .content = g_string_new(NULL)};
     session.id = random_name("", 20);
     count_by("smtp.connections", 1);
+    channel_cut_after(channel, switch_number(SWITCH_SMTP_CUT_AFTER, -1));
     gauge_add(GAUGE_SMTP, 1);
     if (g_str_equal(port, "submission") || start_tls(&session))
         serve(&session);

@@ -157,6 +157,24 @@ void smtp_skip_chunk(SmtpSession *session, const char *argument)
         (void)cut_off(session); /* always FALSE */
 }
 
+/* A server that does not bear BDAT in the flight of MAIL and RCPT. FALSE when it has answered, or
+ * ended the session. */
+static gboolean bears_early_bdat(SmtpSession *session, const char *argument)
+{
+    g_autofree char *early = switch_text(SWITCH_SMTP_EARLY_BDAT);
+    if (g_str_equal(early, "take") || channel_unsent(session->channel) == 0)
+        return TRUE;
+    count_by("smtp.early_bdat", 1);
+    if (g_str_equal(early, "close")) {
+        session->dropping = TRUE;
+        return FALSE;
+    }
+    if (g_str_equal(early, "refuse"))
+        smtp_skip_chunk(session, argument);
+    smtp_reply(session, 503, "5.5.1 Bad sequence of commands.");
+    return FALSE;
+}
+
 /* RFC 3030 §2: the chunk is read whatever we think of it, or its bytes would be taken for commands.
  */
 void smtp_bdat(SmtpSession *session, const char *argument)
@@ -172,6 +190,8 @@ void smtp_bdat(SmtpSession *session, const char *argument)
         smtp_reply(session, 501, "5.5.4 BDAT needs a size.");
         return;
     }
+    if (!bears_early_bdat(session, argument))
+        return;
     guint code = lacks_transaction(session, &text);
     gboolean fits = code == 0 && session->content->len + size <= size_limit();
     if (!channel_read_exact(session->channel, size, fits ? session->content : NULL)) {

@@ -24,7 +24,8 @@ typedef struct {
     gboolean in_chunks;
     gboolean broken; /* a chunk failed: only RSET helps (RFC 3030 §2) */
     /* the conversation */
-    Rule *rule; /* at work for this command, or NULL */
+    Rule *rule;  /* at work for this command, or NULL */
+    guint turns; /* counted already */
     gboolean closing;
     gboolean dropping; /* without a goodbye */
 } SmtpSession;

@@ -4,7 +4,15 @@
 
 #include <string.h>
 
-typedef enum { KIND_BOOL, KIND_NUMBER, KIND_TEXT, KIND_WORDS, KIND_CERTIFICATE, KIND_ISS } Kind;
+typedef enum {
+    KIND_BOOL,
+    KIND_NUMBER,
+    KIND_TEXT,
+    KIND_WORDS,
+    KIND_CERTIFICATE,
+    KIND_EARLY,
+    KIND_ISS
+} Kind;
 
 typedef struct {
     const char *key;
@@ -53,10 +61,14 @@ static const Definition definitions[N_SWITCHES] = {
                                 "SIZE 8BITMIME STARTTLS AUTH ENHANCEDSTATUSCODES PIPELINING "
                                 "CHUNKING SMTPUTF8"},
     [SWITCH_SMTP_MAX_COMMAND] = {"smtp.max_command", KIND_NUMBER, "512"},
+    [SWITCH_SMTP_EARLY_BDAT] = {"smtp.early_bdat", KIND_EARLY, "take"},
+    [SWITCH_SMTP_CUT_AFTER] = {"smtp.cut_after", KIND_NUMBER, NULL},
 };
 
 static const char *const certificate_names[] = {"good",        "wrong-name", "expired",
                                                 "self-signed", "unknown-ca", NULL};
+
+static const char *const early_names[] = {"take", "refuse", "misread", "close", NULL};
 
 static const char google_preset[] = "{\"device.refuse_gmail_scopes\":true,"
                                     "\"device.require_tv_client\":true,"
@@ -97,6 +109,8 @@ static cJSON *value_from_text(Kind kind, const char *text)
         return words_from_text(text);
     case KIND_CERTIFICATE:
         return g_strv_contains(certificate_names, text) ? cJSON_CreateString(text) : NULL;
+    case KIND_EARLY:
+        return g_strv_contains(early_names, text) ? cJSON_CreateString(text) : NULL;
     case KIND_ISS:
         return is_bool ? cJSON_CreateBool(text[0] == 't') : cJSON_CreateString(text);
     case KIND_TEXT:
