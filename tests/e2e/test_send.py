@@ -379,13 +379,15 @@ def test_a_wrong_ca_file_trusts_nobody(mailer):
 @pytest.mark.parametrize("command", ["CONNECT", "EHLO", "STARTTLS", "TLS", "AUTH", "AUTH-VERDICT", "MAIL", "RCPT", "DATA"])
 def test_a_connection_that_breaks_is_a_reason_to_try_again(mailer, command):
     mailer.route(mailer.world.submission)
+    mailer.google.set({"smtp.extensions": "SIZE 8BITMIME STARTTLS AUTH ENHANCEDSTATUSCODES PIPELINING"})
     mailer.google.smtp(command, "drop")
     mailer.send(A).failed(75)
     assert mailer.mails() == []
 
 
-def test_a_verdict_that_is_lost_is_told_as_such(mailer):
-    mailer.google.smtp("BODY", "drop")
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "BDAT", "BODY"])
+def test_a_verdict_that_is_lost_is_told_as_such(mailer, command):
+    mailer.google.smtp(command, "drop")
     mailer.send(A).failed(69, "may have arrived", "look before you send it again")
     assert mailer.mails() == []
 
@@ -438,7 +440,7 @@ def test_no_place_left_is_a_reason_to_try_again(own):
 def test_v_shows_the_dialogue_and_no_credential(mailer):
     result = mailer.send("-v", A)
     assert result.code == 0 and result.out == ""
-    for words in ("220 ", "EHLO ", "AUTH ", "MAIL FROM:", "RCPT TO:<a@example.com>", "DATA", "250 "):
+    for words in ("220 ", "EHLO ", "AUTH ", "MAIL FROM:", "RCPT TO:<a@example.com>", "BDAT ", "250 "):
         assert words in result.err
     assert "bytes>" in result.err
     assert mailer.world.token() not in result.err
