@@ -511,6 +511,8 @@ static Message *long_message(gsize len)
 Test(smtp_send, a_long_message_goes_in_chunks_behind_the_envelope)
 {
     Case test = {.message = long_message(600 * 1024)};
+    const MessageOffer offer = {.eight_bit_mime = TRUE};
+    cr_assert(message_prepare(test.message, &offer, NULL));
     guint64 size = message_size(test.message), rest = size - 2 * 256 * 1024;
     g_autofree char *last = g_strdup_printf("BDAT %" G_GUINT64_FORMAT " LAST\r\n", rest);
     const Step steps[] = {OPENING(ALL),
