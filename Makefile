@@ -84,9 +84,8 @@ $(BUILD)/obj/sender/queue/%.o: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
-$(BUILD)/obj/tests/fuzz/sender/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_sender) $(call pkg,$(SENDER_PKG))
-$(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
-  private FLAGS = -Itests/fuzz -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
+  private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
@@ -94,9 +93,13 @@ $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: priva
 .PHONY: all
 all: $(PROGRAMS)
 
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
 $(BUILD)/flags: always
+	@command -v $(firstword $(CC)) >/dev/null && command -v pkg-config >/dev/null && pkg-config --print-errors --exists $(NEEDED_PKG) || \
+	  { echo 'make: $(firstword $(CC)), pkg-config or a library is missing here; to install what postkey is built from: packaging/install-dependencies build' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(CC) $(POSTKEY_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(POSTKEY_LDFLAGS) $(LDFLAGS)' > $@
@@ -130,7 +133,7 @@ $(SIM): $(call objects,$(SIM_SRC))
 
 # ---- tests ------------------------------------------------------------------------------------------------
 
-unit_objects = $(call objects,$(wildcard tests/unit/$(1)/*.c))
+unit_objects = $(call objects,$(filter-out $(if $(SANITIZE),tests/unit/broker/wipe.c),$(wildcard tests/unit/$(1)/*.c)))
 $(BUILD)/tests/unit-shared: $(call unit_objects,shared) $(call objects,$(SHARED_SRC))
 	$(call link,$(SHARED_PKG) criterion) -lm
 $(BUILD)/tests/unit-broker: $(call unit_objects,broker) $(call without_main,$(BROKER_SRC)) $(call objects,$(SHARED_SRC))
@@ -151,26 +154,17 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
-# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/, and in targets-sender/ where
-# the transport is a fake.
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake).
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
-SENDER_FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets-sender/*.c)))
-FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c))) $(FUZZ_SENDER) $(SENDER_FUZZ_TARGETS)
-FUZZ_SENDER_OBJECTS := $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
+FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
+                       $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
                 $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes/*.c))
-# Those of the sender, whose network is the transport.
-SENDER_FUZZ_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
-                       $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/replay-,$(FUZZ_TARGETS))
 $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_OBJECTS)
 	$(call link,$(BROKER_PKG)) -lm
-$(addprefix $(BUILD)/tests/replay-,$(SENDER_FUZZ_TARGETS)): $(BUILD)/tests/replay-%: \
-  $(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/replay.o $(SENDER_FUZZ_OBJECTS)
-	$(call link,$(SENDER_PKG)) -lm
-$(addprefix $(BUILD)/fuzz/,$(SENDER_FUZZ_TARGETS)): $(BUILD)/fuzz/%: \
-  $(BUILD)/obj/tests/fuzz/targets-sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(SENDER_FUZZ_OBJECTS)
-	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/targets/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_OBJECTS)
 	$(call link,$(BROKER_PKG)) -fsanitize=fuzzer -lm
 $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_SENDER_OBJECTS)

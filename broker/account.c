@@ -18,18 +18,6 @@
 #define BACKOFF_MAX_S 60
 #define KEEP_ALIVE_RETRY_S 3600
 
-struct AccountWaiter {
-    Account *account;
-    gint64 min_validity_s;
-    gint64 timeout_s;
-    gint64 deadline_us;
-    AccountTokenDone done;
-    gpointer data;
-    Timer *deadline;
-    guint early_end; /* the idle source that tells early_error */
-    GError *early_error;
-};
-
 typedef struct {
     Account *account;
     AccountHeld held;
@@ -61,7 +49,6 @@ struct Account {
     gint64 asked_to_wait_until_us; /* Retry-After; 0: not asked */
     gint64 retry_at_us;            /* not before, after a failure; 0: any time */
     gint64 forced_at_us;           /* of the last refresh that RejectToken forced; 0: never */
-    guint places_taken;
 };
 
 static const char *const state_names[] = {
@@ -77,14 +64,19 @@ const char *account_state_name(AccountState state)
     return state_names[state];
 }
 
-static const char *user_of(const Account *account)
-{
-    return account->login ? account->login : account->address;
-}
-
 static StateAccount *record_of(const Account *account)
 {
     return state_account(account->context->state, account->name);
+}
+
+/* Who logs in at the mail server. A password is of the login; a token tells by itself who got it,
+ * and some servers want to hear whose mailbox it is to open. */
+static const char *user_of(const Account *account)
+{
+    const StateAccount *record = record_of(account);
+    gboolean by_token = record && record->kind != STATE_APP_PASSWORD;
+    gboolean mailbox = by_token && provider_user_is_mailbox(account->provider);
+    return account->login && !mailbox ? account->login : account->address;
 }
 
 /* The one place where the state changes. */
@@ -229,76 +221,18 @@ void account_reject_token(Account *account, const Secret *token, const char *det
     account_drop_token(account);
 }
 
-/* ---- waiting callers ---- */
+/* ---- refreshing ---- */
 
-static void waiter_free(AccountWaiter *waiter)
-{
-    timer_cancel(waiter->deadline);
-    g_clear_handle_id(&waiter->early_end, g_source_remove);
-    g_clear_error(&waiter->early_error);
-    g_free(waiter);
-}
-
-void account_waiter_cancel(AccountWaiter *waiter)
-{
-    if (!waiter)
-        return;
-    g_queue_remove(&waiter->account->waiters, waiter);
-    waiter_free(waiter);
-}
-
-/* The waiter is gone before its callback runs. */
-static void answer(AccountWaiter *waiter, const AccountToken *token, const GError *error)
-{
-    AccountTokenDone done = waiter->done;
-    gpointer data = waiter->data;
-    account_waiter_cancel(waiter);
-    done(token, error, data);
-}
-
-static void waiter_timed_out(gpointer data)
-{
-    AccountWaiter *waiter = data;
-    g_autoptr(GError) error = NULL;
-    waiter->deadline = NULL;
-    error_set(&error, POSTKEY_ERROR_UNAVAILABLE, "it takes longer than this caller wanted to wait",
-              "try again; the broker goes on trying",
-              "the provider of %s did not answer within %" G_GINT64_FORMAT " s",
-              waiter->account->name, waiter->timeout_s);
-    answer(waiter, NULL, error);
-}
-
-static gboolean tell_early_end(gpointer data)
-{
-    AccountWaiter *waiter = data;
-    waiter->early_end = 0;
-    g_autoptr(GError) error = g_steal_pointer(&waiter->early_error);
-    answer(waiter, NULL, error);
-    return G_SOURCE_REMOVE;
-}
-
-/* Answers everybody who waits now; who comes while we do so waits for the next round. */
+/* Without an error the token is fresh; with one, what is still valid is better than nothing. */
 static void answer_all(Account *account, const GError *error)
 {
     AccountToken token;
-    for (guint left = account->waiters.length; left > 0 && account->waiters.head; left--) {
-        AccountWaiter *waiter = account->waiters.head->data;
-        gboolean content = waiter->min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT;
-        if (waiter->early_end) { /* has its answer already */
-            g_queue_push_tail(&account->waiters, g_queue_pop_head(&account->waiters));
-            continue;
-        }
-        /* Without an error the token is fresh; with one, what is still valid is better than
-         * nothing. */
-        gboolean served = !error || (content && token_left_s(account) > 0);
-        follow_wall_clock(account);
-        fill_token(account, &token);
-        account->used |= served;
-        answer(waiter, served ? &token : NULL, served ? NULL : error);
-    }
+    follow_wall_clock(account);
+    fill_token(account, &token);
+    gboolean valid = !error || token_left_s(account) > 0;
+    if (account_waiters_answer(&account->waiters, valid ? &token : NULL, error))
+        account->used = TRUE;
 }
-
-/* ---- refreshing ---- */
 
 static void start_refresh(Account *account);
 
@@ -500,22 +434,14 @@ static GError *reason_not_to_ask(Account *account, gint64 deadline_us)
 AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
                                   AccountTokenDone done, gpointer data)
 {
-    AccountWaiter *waiter = g_new0(AccountWaiter, 1);
-    *waiter = (AccountWaiter){.account = account,
-                              .min_validity_s = min_validity_s,
-                              .timeout_s = timeout_s,
-                              .deadline_us = timer_now_us() + timeout_s * G_USEC_PER_SEC,
-                              .done = done,
-                              .data = data};
-    g_queue_push_tail(&account->waiters, waiter);
+    gint64 deadline_us = timer_now_us() + timeout_s * G_USEC_PER_SEC;
+    gboolean content = min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT;
+    GError *futile = account->refresh ? NULL : reason_not_to_ask(account, deadline_us);
     account->used = TRUE;
-    if (!account->refresh)
-        waiter->early_error = reason_not_to_ask(account, waiter->deadline_us);
-    if (waiter->early_error) {
-        waiter->early_end = g_idle_add(tell_early_end, waiter);
-        return waiter;
-    }
-    waiter->deadline = timer_start(waiter->deadline_us, waiter_timed_out, waiter);
+    if (futile)
+        return account_waiter_refuse(&account->waiters, futile, done, data);
+    AccountWaiter *waiter =
+        account_waiter_new(&account->waiters, account->name, content, timeout_s, done, data);
     if (!may_refresh(account))
         return waiter;
     if (account->retry_at_us > timer_now_us())
@@ -594,22 +520,6 @@ void account_release(Account *account)
         schedule(account, account->retry_at_us);
 }
 
-/* ---- connection places ---- */
-
-gboolean account_take_place(Account *account, gint64 max)
-{
-    if (max > 0 && account->places_taken >= max)
-        return FALSE;
-    account->places_taken++;
-    return TRUE;
-}
-
-void account_return_place(Account *account)
-{
-    if (account->places_taken > 0)
-        account->places_taken--;
-}
-
 /* ---- life ---- */
 
 Account *account_new(Context *context, const AccountIdentity *identity)
@@ -640,8 +550,7 @@ void account_free(Account *account)
     error_set(&gone, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "it was removed while this call waited", NULL,
               "there is no account %s", account->name);
     forget_token(account);
-    while (account->waiters.head)
-        answer(account->waiters.head->data, NULL, gone);
+    account_waiters_refuse_all(&account->waiters, gone);
     while (account->holding.head)
         hold_end(account->holding.head->data, gone);
     account_refresh_abandon(account->refresh);
@@ -682,7 +591,6 @@ AccountInfo account_info(const Account *account)
         .authorization_expires_at = record ? record->authorization_expires_at : -1,
         .authorized_at = record ? record->authorized_at : -1,
         .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,
-        .places_taken = account->places_taken,
     };
 }
 

@@ -8,11 +8,11 @@
  */
 #pragma once
 
+#include "account_waiter.h"
 #include "context.h"
 #include "oauth.h"
 
 typedef struct Account Account;
-typedef struct AccountWaiter AccountWaiter;
 
 typedef enum {
     ACCOUNT_READY,
@@ -36,15 +36,7 @@ typedef struct {
     gint64 authorization_expires_at; /* -1: no limit known */
     gint64 authorized_at;            /* when its credential came; -1: never */
     gboolean unsaved;                /* a rotated refresh token waits for the store */
-    guint places_taken;
 } AccountInfo;
-
-typedef struct {
-    const char *user;
-    const Secret *token;  /* borrowed for the callback */
-    gint64 expires_at;    /* wall clock, seconds */
-    const Secret *answer; /* that account_keep_answer() kept; NULL: none */
-} AccountToken;
 
 /* Who an account is; all borrowed and copied. login is NULL when address itself signs in. */
 typedef struct {
@@ -79,16 +71,12 @@ gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToke
  * tells what the configuration says. There must be a token. */
 void account_keep_answer(Account *account, Secret *answer);
 
-/* Exactly one of token and error is there: POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION,
- * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. */
-typedef void (*AccountTokenDone)(const AccountToken *token, const GError *error, gpointer data);
-
 /* Waits for a token from the provider, at most timeout_s. An account with an app password has none:
- * POSTKEY_ERROR_CONFIGURATION. done runs once, later, never from inside
- * this call; the handle is valid until then. */
+ * POSTKEY_ERROR_CONFIGURATION. The others: POSTKEY_ERROR_AUTHORIZATION, _CONFIGURATION,
+ * _UNAVAILABLE (with error_retry_after()), _KEYRING_*, _CLIENT_NOT_FOUND. done runs once, later,
+ * never from inside this call; the handle is valid until then, for account_waiter_cancel(), too. */
 AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
                                   AccountTokenDone done, gpointer data);
-void account_waiter_cancel(AccountWaiter *waiter);
 
 /* Drops the token in the cache; the next wait asks the provider, whatever it said before. */
 void account_drop_token(Account *account);
@@ -117,7 +105,3 @@ void account_authorized(Account *account, const OauthTokenReply *reply);
 typedef void (*AccountHeld)(const GError *gone, gpointer data);
 void account_hold(Account *account, AccountHeld held, gpointer data);
 void account_release(Account *account);
-
-/* Connection places: FALSE when max (0: no limit) are taken. */
-gboolean account_take_place(Account *account, gint64 max);
-void account_return_place(Account *account);

@@ -210,9 +210,17 @@ Account *accounts_find_for_sender_among(const Accounts *accounts, const Accounts
         if (fits(filter, account))
             return account;
     }
-    g_autoptr(GError) no_address = NULL;
-    Account *account = find_by_address(accounts, filter, from, &no_address);
-    return account ? account : find_default(accounts, filter, error);
+    g_autoptr(GError) unclear = NULL;
+    Account *account = find_by_address(accounts, filter, from, &unclear);
+    if (account)
+        return account;
+    account = find_default(accounts, filter, error);
+    /* Of several with this address the default one is meant, and never a third. */
+    if (!account || unclear->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS ||
+        g_ascii_strcasecmp(account_identity(account).address, from) == 0)
+        return account;
+    g_propagate_error(error, g_steal_pointer(&unclear));
+    return NULL;
 }
 
 Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GError **error)

@@ -16,7 +16,8 @@ void accounts_free(Accounts *accounts);
 Account *accounts_find(const Accounts *accounts, const char *name, GError **error);
 
 /* The account for a From or reverse-path address: whose from= pattern fits, else whose address it
- * is, else as accounts_find(NULL). Borrowed. */
+ * is (of several the default one, or POSTKEY_ERROR_ACCOUNT_AMBIGUOUS), else as accounts_find(NULL).
+ * Borrowed. */
 Account *accounts_find_for_sender(const Accounts *accounts, const char *from, GError **error);
 
 /* Which accounts there are for somebody; NULL: all. For whom there are not all, a default account

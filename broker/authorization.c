@@ -1,5 +1,6 @@
 #include "authorization.h"
 
+#include "enrolment.h"
 #include "errors.h"
 #include "flow_browser.h"
 #include "flow_device.h"
@@ -121,7 +122,7 @@ static void tell(Authorization *authorization, AuthorizationStep step)
         authorization->events->step(&step, authorization->data);
 }
 
-/* ---- the end: check, store, remember ---- */
+/* ---- the end: check, enrol ---- */
 
 /* The first scope asked for that was not granted, or NULL. Identity scopes come back under other
  * names. */
@@ -165,42 +166,16 @@ static GError *check_grant(const Authorization *authorization)
     return error;
 }
 
-static void remember(Authorization *authorization)
+/* An authorization code gives a first token: never one that is unsaved. */
+static void enrolled(const GError *error, G_GNUC_UNUSED const GError *unsaved, gpointer data)
 {
-    StateAccount *record = state_account_ensure(authorization->context->state, authorization->name);
-    const OauthTokenReply *granted = &authorization->granted;
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_free(record->address);
-    g_free(record->login);
-    g_free(record->provider);
-    g_free(record->client_id);
-    g_strfreev(record->scopes);
-    record->address = g_strdup(authorization->address);
-    record->login = g_strdup(authorization->login);
-    record->provider = g_strdup(authorization->provider_name);
-    record->kind = STATE_OAUTH;
-    g_clear_pointer(&record->tenant, g_free);
-    record->client_id = g_strdup(authorization->provider->client_id);
-    record->scopes = g_strdupv(granted->scopes ? granted->scopes : authorization->scopes);
-    g_clear_pointer(&record->lost_reason, g_free);
-    record->authorized_at = now;
-    record->authorization_expires_at =
-        granted->refresh_token_expires_in >= 0 ? now + granted->refresh_token_expires_in : -1;
-    record->rotation = STATE_ROTATION_UNKNOWN;
-    record->refreshing = FALSE;
-}
-
-static void finish(Authorization *authorization)
-{
-    Context *context = authorization->context;
-    Account *account = accounts_refresh_identity(authorization->accounts, authorization->name);
-    if (account)
-        account_authorized(account, &authorization->granted);
-    const StateAccount *record = state_account(context->state, authorization->name);
-    Event event = {.kind = EVENT_AUTHORIZED,
-                   .account = authorization->name,
-                   .expires = record->authorization_expires_at};
-    events_emit(context->events, &event);
+    Authorization *authorization = data;
+    authorization->storing = FALSE;
+    if (error) {
+        fail(authorization, error);
+        return;
+    }
+    const StateAccount *record = state_account(authorization->context->state, authorization->name);
     tell(authorization,
          (AuthorizationStep){.kind = AUTHORIZATION_DONE,
                              .flow = authorization->browser ? AUTHORIZATION_BROWSER
@@ -211,42 +186,6 @@ static void finish(Authorization *authorization)
     authorization_free(authorization, NULL);
 }
 
-static void credential_stored(const GError *error, gpointer data);
-
-static void store_credential(Authorization *authorization)
-{
-    g_autofree char *name = store_account_name(authorization->name);
-    g_autofree char *label = g_strdup_printf("postkey: %s", authorization->name);
-    authorization->storing = TRUE;
-    exchanges_begin(authorization->context->exchanges);
-    store_put(authorization->context->store, name, NULL, authorization->granted.refresh_token,
-              label, credential_stored, authorization);
-}
-
-static void credential_stored(const GError *error, gpointer data)
-{
-    Authorization *authorization = data;
-    authorization->storing = FALSE;
-    exchanges_end(authorization->context->exchanges);
-    if (error) {
-        fail(authorization, error);
-        return;
-    }
-    if (unsaved_peek(authorization->context->unsaved, authorization->name)) {
-        /* An offer of the old one may be queued behind what was just written: once more, behind it.
-         */
-        unsaved_drop(authorization->context->unsaved, authorization->name);
-        store_credential(authorization);
-        return;
-    }
-    remember(authorization);
-    g_autoptr(GError) unsaved_state = NULL;
-    if (!state_save(authorization->context->state, &unsaved_state))
-        log_error("%s: the account will be unknown after a restart: %s", authorization->name,
-                  unsaved_state->message);
-    finish(authorization);
-}
-
 static void check_and_store(Authorization *authorization)
 {
     g_autoptr(GError) unfit = check_grant(authorization);
@@ -254,11 +193,19 @@ static void check_and_store(Authorization *authorization)
         fail(authorization, unfit);
         return;
     }
-    /* A disk that takes nothing is better found before the old credential is replaced. */
-    if (state_save(authorization->context->state, &unfit))
-        store_credential(authorization);
-    else
-        fail(authorization, unfit);
+    Enrolment enrolment = {.name = authorization->name,
+                           .address = authorization->address,
+                           .provider = authorization->provider_name,
+                           .login = authorization->login,
+                           .client_id = authorization->provider->client_id,
+                           .kind = STATE_OAUTH,
+                           .rotation = STATE_ROTATION_UNKNOWN,
+                           .scopes = (const char *const *)authorization->scopes,
+                           .credential = authorization->granted.refresh_token,
+                           .granted = &authorization->granted};
+    authorization->storing = TRUE;
+    enrolment_start(authorization->context, authorization->accounts, &enrolment, enrolled,
+                    authorization);
 }
 
 static void identity_told(const char *who, gpointer data)
@@ -279,6 +226,10 @@ static void flow_finished(OauthTokenReply *reply, const GError *error, gpointer 
     }
     authorization->granted = *reply;
     *reply = (OauthTokenReply){0};
+    const char *foreign =
+        oauth_token_reply_distrust(&authorization->granted, authorization->provider);
+    if (foreign)
+        log_notice("%s: its ID token is not believed: %s", authorization->name, foreign);
     if (authorization->granted.id_token_email)
         check_and_store(authorization);
     else

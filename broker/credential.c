@@ -1,5 +1,6 @@
 #include "credential.h"
 
+#include "enrolment.h"
 #include "errors.h"
 #include "flow_service_account.h"
 #include "grant.h"
@@ -69,89 +70,41 @@ static const char *user_of(const Credential *credential)
     return credential->login ? credential->login : credential->address;
 }
 
-/* ---- the end: store, remember ---- */
+/* ---- the end ---- */
 
-static void remember(const Credential *credential)
-{
-    StateAccount *record = state_account_ensure(credential->context->state, credential->name);
-    const OauthTokenReply *granted = &credential->granted;
-    gboolean oauth = credential->kind == STATE_OAUTH;
-    static char *no_scopes[] = {NULL};
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_free(record->address);
-    g_free(record->login);
-    g_free(record->provider);
-    g_free(record->client_id);
-    g_free(record->tenant);
-    g_strfreev(record->scopes);
-    record->kind = credential->kind;
-    record->address = g_strdup(credential->address);
-    record->login = g_strdup(credential->login);
-    record->provider = g_strdup(credential->provider_name);
-    record->client_id = g_strdup(oauth ? credential->provider->client_id : credential->client_id);
-    record->tenant = g_strdup(credential->tenant);
-    record->scopes = g_strdupv(granted->scopes ? granted->scopes : no_scopes);
-    g_clear_pointer(&record->lost_reason, g_free);
-    record->authorized_at = now;
-    record->authorization_expires_at =
-        granted->refresh_token_expires_in >= 0 ? now + granted->refresh_token_expires_in : -1;
-    record->rotation =
-        oauth && granted->refresh_token ? STATE_ROTATION_ALWAYS : STATE_ROTATION_UNKNOWN;
-    record->refreshing = FALSE;
-}
-
-static void store(Credential *credential);
-
-static void stored(const GError *error, gpointer data)
+static void enrolled(const GError *error, const GError *unsaved, gpointer data)
 {
     Credential *credential = data;
-    Context *context = credential->context;
-    g_autoptr(GError) unsaved_state = NULL;
-    if (error) {
-        finish(credential, error);
-        return;
+    if (unsaved) {
+        g_free(credential->reason);
+        credential->reason =
+            g_strdup_printf("the provider replaced the refresh token, and the new one "
+                            "is only in memory until the store takes it (%s)",
+                            unsaved->message);
     }
-    if (unsaved_peek(context->unsaved, credential->name)) {
-        /* An offer of the old one may be queued behind what was just written: once more, behind it.
-         */
-        unsaved_drop(context->unsaved, credential->name);
-        store(credential);
-        return;
-    }
-    remember(credential);
-    if (!state_save(context->state, &unsaved_state))
-        log_error("%s: the account will be unknown after a restart: %s", credential->name,
-                  unsaved_state->message);
-    Account *account = accounts_refresh_identity(credential->accounts, credential->name);
-    if (account)
-        account_authorized(account,
-                           credential->kind == STATE_APP_PASSWORD ? NULL : &credential->granted);
-    Event event = {.kind = EVENT_AUTHORIZED,
-                   .account = credential->name,
-                   .expires =
-                       state_account(context->state, credential->name)->authorization_expires_at};
-    events_emit(context->events, &event);
-    finish(credential, NULL);
+    finish(credential, error);
 }
 
-static void store(Credential *credential)
+static void enrol(Credential *credential)
 {
-    g_autofree char *name = store_account_name(credential->name);
-    g_autofree char *label = g_strdup_printf("postkey: %s", credential->name);
-    const Secret *rotated =
-        credential->kind == STATE_OAUTH ? credential->granted.refresh_token : NULL;
-    store_put(credential->context->store, name, NULL, rotated ? rotated : credential->secret, label,
-              stored, credential);
-}
-
-/* A disk that takes nothing is better found before the old credential is replaced. */
-static void store_if_possible(Credential *credential)
-{
-    g_autoptr(GError) full = NULL;
-    if (state_save(credential->context->state, &full))
-        store(credential);
-    else
-        finish(credential, full);
+    static const char *const no_scopes[] = {NULL};
+    gboolean oauth = credential->kind == STATE_OAUTH;
+    const Secret *rotated = oauth ? credential->granted.refresh_token : NULL;
+    Enrolment enrolment = {
+        .name = credential->name,
+        .address = credential->address,
+        .provider = credential->provider_name,
+        .login = credential->login,
+        .client_id = oauth ? credential->provider->client_id : credential->client_id,
+        .tenant = credential->tenant,
+        .kind = credential->kind,
+        .rotation = rotated ? STATE_ROTATION_ALWAYS : STATE_ROTATION_UNKNOWN,
+        .scopes = no_scopes,
+        .credential = rotated ? rotated : credential->secret,
+        .replaces = rotated != NULL,
+        .granted = &credential->granted,
+    };
+    enrolment_start(credential->context, credential->accounts, &enrolment, enrolled, credential);
 }
 
 /* ---- is it good, and whose is it? ---- */
@@ -160,7 +113,7 @@ static void check_identity(Credential *credential)
 {
     const char *who = credential->granted.id_token_email;
     if (!who || oauth_same_identity(who, user_of(credential))) {
-        store_if_possible(credential);
+        enrol(credential);
         return;
     }
     g_autoptr(GError) error = NULL;
@@ -192,8 +145,14 @@ static void token_arrived(OauthTokenReply *reply, const GError *error, gpointer 
     }
     credential->granted = *reply;
     *reply = (OauthTokenReply){0};
+    const char *foreign =
+        credential->kind == STATE_OAUTH
+            ? oauth_token_reply_distrust(&credential->granted, credential->provider)
+            : NULL;
+    if (foreign)
+        log_notice("%s: its ID token is not believed: %s", credential->name, foreign);
     if (credential->kind != STATE_OAUTH) /* no person has signed in */
-        store_if_possible(credential);
+        enrol(credential);
     else if (credential->granted.id_token_email)
         check_identity(credential);
     else /* the handle is not kept: it is not cancelled */
@@ -210,7 +169,7 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
         return;
     }
     if (credential->kind == STATE_APP_PASSWORD) {
-        store_if_possible(credential);
+        enrol(credential);
         return;
     }
     GrantRequest request = {.kind = credential->kind,
@@ -287,8 +246,10 @@ static gboolean take_secret(Credential *credential, const char *text, GError **e
     gsize max_len = credential->kind == STATE_APP_PASSWORD ? PASSWORD_MAX : OAUTH_TOKEN_MAX;
     if (credential->kind == STATE_SERVICE_ACCOUNT) {
         credential->secret = secret_new(text, -1);
-        return credential->secret &&
-               flow_service_account_check(credential->secret, &client_email, error);
+        return credential->secret
+                   ? flow_service_account_check(credential->secret, &client_email, error)
+                   : refuse(error, "it is too long, or holds a NUL", "give the JSON file alone",
+                            "the file is not the key of a service account");
     }
     if (!is_line(text, max_len))
         return refuse(error, "it is empty, too long, or holds a control character",

@@ -1,5 +1,5 @@
-/* Who signed in, where no ID token says so: the provider's userinfo endpoint is asked (OpenID
- * Connect Core section 5.3). */
+/* Who signed in, where no ID token says so that can be believed: the provider's userinfo endpoint
+ * is asked (OpenID Connect Core section 5.3). */
 #pragma once
 
 #include "http.h"

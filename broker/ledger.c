@@ -24,6 +24,8 @@ typedef struct {
     gint64 offset_s;     /* between the two clocks, when the file was written */
     gboolean full;       /* as somebody was told last */
     gboolean failing;    /* as it was logged last */
+    guint places_taken;
+    gint64 crowded_told_s; /* by the boot clock; 0: never */
     Timer *sync;
 } Book;
 
@@ -227,6 +229,11 @@ LedgerReservation *ledger_reserve(Ledger *ledger, const char *account, const Lim
     return reservation;
 }
 
+gint64 ledger_reserved(const LedgerReservation *reservation)
+{
+    return reservation->recipients;
+}
+
 /* The provider counts from when it took the message, which may be long after its reservation. */
 static void end_reservation(LedgerReservation *reservation, gint64 messages, gint64 recipients)
 {
@@ -263,4 +270,37 @@ void ledger_sent(Ledger *ledger, const char *account, gint64 *messages, gint64 *
     const Book *book = open_book(ledger, account);
     *messages = book->window.messages;
     *recipients = book->window.recipients;
+}
+
+/* ---- connection places ---- */
+
+gboolean ledger_take_place(Ledger *ledger, const char *account, gint64 max)
+{
+    Book *book = open_book(ledger, account);
+    if (max > 0 && book->places_taken >= max)
+        return FALSE;
+    book->places_taken++;
+    return TRUE;
+}
+
+void ledger_return_place(Ledger *ledger, const char *account)
+{
+    Book *book = open_book(ledger, account);
+    g_assert(book->places_taken > 0);
+    book->places_taken--;
+}
+
+guint ledger_places_taken(Ledger *ledger, const char *account)
+{
+    return open_book(ledger, account)->places_taken;
+}
+
+gboolean ledger_note_crowded(Ledger *ledger, const char *account)
+{
+    Book *book = open_book(ledger, account);
+    gint64 now_s = moment(ledger).boot_s;
+    if (book->crowded_told_s && now_s - book->crowded_told_s < LEDGER_CROWDED_SPAN_S)
+        return FALSE;
+    book->crowded_told_s = now_s;
+    return TRUE;
 }

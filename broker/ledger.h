@@ -1,4 +1,5 @@
-/* The ledger: what each account sent in the last 24 hours, and whether there is room for more.
+/* The ledger: what each account sent in the last 24 hours, which of its connections are open, and
+ * whether there is room for more.
  *
  * All that send through the broker share it. It is a lower bound of what is left: a message counts
  * from its reservation on, and again from its end for a whole day; one whose fate nobody told
@@ -48,12 +49,27 @@ gboolean ledger_note_full(Ledger *ledger, const char *account);
 LedgerReservation *ledger_reserve(Ledger *ledger, const char *account, const Limits *limits,
                                   gint64 recipients, LedgerRoom *room);
 
+/* To how many recipients it was announced. */
+gint64 ledger_reserved(const LedgerReservation *reservation);
+
 /* The message was sent to so many recipients, which stay counted for a day from now; none: it was
  * not sent, all is given back. */
 void ledger_settle(LedgerReservation *reservation, gint64 recipients);
 
 /* Nobody knows what became of it: it stays counted. NULL is fine. */
 void ledger_abandon(LedgerReservation *reservation);
+
+/* Connection places, by the account's name: an account that was forgotten and authorized again has
+ * the same connections. FALSE when max (0: no limit) are taken; one that was taken is given back.
+ */
+gboolean ledger_take_place(Ledger *ledger, const char *account, gint64 max);
+void ledger_return_place(Ledger *ledger, const char *account);
+guint ledger_places_taken(Ledger *ledger, const char *account);
+
+/* To be called when somebody is told that all places are taken: whether that is news, which it is
+ * once in LEDGER_CROWDED_SPAN_S, however many try. */
+#define LEDGER_CROWDED_SPAN_S 3600
+gboolean ledger_note_crowded(Ledger *ledger, const char *account);
 
 /* What was sent, or is reserved, in the last 24 hours. */
 void ledger_sent(Ledger *ledger, const char *account, gint64 *messages, gint64 *recipients);

@@ -10,7 +10,6 @@
 #include "notify.h"
 #include "notify_helper.h"
 #include "paths.h"
-#include "rotation.h"
 #include "sandbox.h"
 #include "service.h"
 #include "store_choice.h"
@@ -45,7 +44,6 @@ typedef struct {
     Listener listener;
     Service *service;
     Notify *notify;
-    Rotation *rotation;
     char *config_path;
     GMainLoop *loop;
     int state_lock_fd; /* held as long as we live */
@@ -262,8 +260,8 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
     context->authorizing = g_hash_table_new(g_str_hash, g_str_equal);
     context->abandoned = account_refresh_abandoned_new();
-    broker->methods = (Methods){.context = context, .accounts = accounts_new(context)};
-    broker->rotation = rotation_new(context);
+    broker->methods = (Methods){
+        .context = context, .accounts = accounts_new(context), .rotation = rotation_new(context)};
     return TRUE;
 }
 
@@ -351,7 +349,7 @@ static void broker_free(Broker *broker)
     service_free(broker->service);
     notify_free(broker->notify);
     listen_close(&broker->listener);
-    rotation_free(broker->rotation);
+    rotation_free(broker->methods.rotation);
     accounts_free(broker->methods.accounts);
     http_client_free(context->http);
     unsaved_free(context->unsaved);

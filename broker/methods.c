@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "peer_log.h"
 
 #include <string.h>
 
@@ -194,7 +195,8 @@ static void run(Methods *methods, const Method *table, gsize len, const char *na
         return;
     }
     if (method->access == MANAGE && !policy_may_manage(methods->context->policy, call_peer(call))) {
-        log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
+        if (peer_log_allows())
+            log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
         call_error(call, SERVICE_INTERFACE ".PermissionDenied", NULL);
         return;
     }
@@ -238,7 +240,8 @@ void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *fi
 {
     if (error->code != POSTKEY_ERROR_ACCOUNT_AMBIGUOUS) {
         const char *name = call_string(call, "account");
-        const char *by_default = methods->context->config->default_account;
+        /* For whom there are not all, its name is not to be told either. */
+        const char *by_default = filter ? NULL : methods->context->config->default_account;
         g_autofree char *subject = g_strdup(name ? name : by_default ? by_default : "");
         call_fail(call, error, subject);
         return;

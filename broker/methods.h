@@ -3,10 +3,12 @@
 
 #include "accounts.h"
 #include "call.h"
+#include "rotation.h"
 
 typedef struct {
     Context *context;
     Accounts *accounts;
+    Rotation *rotation; /* told of each reload; NULL: nobody looks for old credentials */
 } Methods;
 
 /* Answers a call, now or later: finds the method, checks its parameters against the table, and runs

@@ -16,6 +16,7 @@ static void add_ledger(cJSON *object, const Methods *methods, const AccountInfo 
     LedgerRoom room = ledger_room(ledger, info->name, &limits);
     gint64 messages, recipients;
     ledger_sent(ledger, info->name, &messages, &recipients);
+    json_add_time(object, "connections", ledger_places_taken(ledger, info->name));
     json_add_time(object, "connections_max", limits.connections);
     json_add_time(object, "sent_messages", messages);
     json_add_time(object, "sent_recipients", recipients);
@@ -44,7 +45,6 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_time(object, "authorized", info.authorized_at);
     json_add_time(object, "rotate", rotation_due_at(methods->context, info.name));
     cJSON_AddBoolToObject(object, "unsaved", info.unsaved);
-    json_add_time(object, "connections", info.places_taken);
     add_ledger(object, methods, &info);
     return object;
 }

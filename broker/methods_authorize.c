@@ -51,6 +51,7 @@ static void stepped(const AuthorizationStep *step, gpointer data)
 {
     Authorizing *authorizing = data;
     if (step->kind == AUTHORIZATION_PROVIDER) {
+        g_free(authorizing->provider);
         authorizing->provider = g_strdup(step->provider);
         if (!step->reason) /* as configured: nothing to tell */
             return;
@@ -125,6 +126,14 @@ void method_authorize(Methods *methods, Call *call)
     authorizing->account = g_strdup(authorization_account(authorizing->authorization));
     authorizing->provider = g_strdup(authorization_provider(authorizing->authorization));
     call_on_hangup(call, authorizing_hung_up, authorizing);
+    if (!authorizing->provider) /* DNS is asked now, and a person waits for it */
+        call_continue(call, describe(&(AuthorizationStep){
+                                .kind = AUTHORIZATION_PROVIDER,
+                                .account = authorizing->account,
+                                .reason = "looking up in DNS who takes the mail of its domain, "
+                                          "which may take some seconds",
+                                .expires_in = -1,
+                                .authorization_expires_at = -1}));
 }
 
 void method_complete_authorization(Methods *methods, Call *call)

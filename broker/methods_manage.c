@@ -96,6 +96,7 @@ gboolean methods_reload(Methods *methods, GError **error)
     g_hash_table_remove_all(context->discovered);
     accounts_reload(methods->accounts);
     accounts_retry_now(methods->accounts);
+    rotation_look(methods->rotation);
     log_notice("the configuration was read again");
     return TRUE;
 }

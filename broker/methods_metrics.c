@@ -143,7 +143,7 @@ static gint64 value_of(const Family *family, const AccountInfo *info, Gauge gaug
     case UNSAVED:
         return info->unsaved ? 1 : 0;
     case CONNECTIONS:
-        return info->places_taken;
+        return ledger_places_taken(family->methods->context->ledger, info->name);
     case TOKEN_EXPIRES:
         return seconds_until(info->token_expires_at);
     case AUTHORIZATION_EXPIRES:

@@ -5,12 +5,11 @@
 #include "password.h"
 #include "users.h"
 
-#include <string.h>
-#include <unistd.h>
-
 /* It travels in one message, where each line end takes two bytes. */
 #define CA_FILE_MAX (VARLINK_MESSAGE_MAX * 3 / 4)
 #define PLACE_RETRY_S 5
+/* In one message, whatever the limits: no server takes so many, and the sums of the ledger hold. */
+#define RECIPIENTS_MAX ((gint64)1000000)
 
 #define NO_SESSION "org.postkey.Broker.NoSession"
 
@@ -51,9 +50,7 @@ static void end_message(Session *session, MetricsFate fate, gint64 recipients)
 static void session_free(gpointer data)
 {
     Session *session = data;
-    Account *account = account_of(session);
-    if (account)
-        account_return_place(account);
+    ledger_return_place(session->methods->context->ledger, session->account);
     end_message(session, METRICS_UNKNOWN, 0);
     g_free(session->account);
     g_free(session);
@@ -274,7 +271,8 @@ static void fail_places(Methods *methods, Call *call, const Account *account)
               "try again when one of them is done", "every connection place of %s is taken", name);
     error_set_retry_after(error, PLACE_RETRY_S);
     metrics_account(methods->context->metrics, name)->throttled++;
-    emit_throttled(methods, name, error->message);
+    if (ledger_note_crowded(methods->context->ledger, name))
+        emit_throttled(methods, name, error->message);
     call_fail(call, error, name);
 }
 
@@ -309,9 +307,8 @@ void method_open_session(Methods *methods, Call *call)
     Account *account = find_account(methods, call);
     if (!account)
         return;
-    /* A token ends by itself; a password does not: whoever it is shown to has the account. */
-    if (account_info(account).kind == STATE_APP_PASSWORD && call_peer(call)->uid != geteuid() &&
-        !policy_is_queue(methods->context->policy, call_peer(call))) {
+    if (account_info(account).kind == STATE_APP_PASSWORD &&
+        !policy_may_have_password(methods->context->policy, call_peer(call))) {
         call_error(call, "org.varlink.service.PermissionDenied", NULL);
         return;
     }
@@ -329,7 +326,8 @@ void method_open_session(Methods *methods, Call *call)
         call_fail(call, error, account_identity(account).name);
     else if (room.wait_s > 0)
         fail_full(methods, call, account, &room);
-    else if (!account_take_place(account, limits.connections))
+    else if (!ledger_take_place(methods->context->ledger, account_identity(account).name,
+                                limits.connections))
         fail_places(methods, call, account);
     else
         begin_session(methods, call, account, g_steal_pointer(&route));
@@ -368,7 +366,7 @@ void method_begin_message(Methods *methods, Call *call)
         return;
     }
     Limits limits = limits_for(methods, account);
-    if (recipients == 0) {
+    if (recipients == 0 || recipients > RECIPIENTS_MAX) {
         call_invalid_parameter(call, "recipients");
         return;
     }
@@ -402,7 +400,8 @@ void method_end_message(G_GNUC_UNUSED Methods *methods, Call *call)
         call_error(call, "org.postkey.Broker.NoMessage", NULL);
     } else if (!metrics_fate_parse(outcome, &fate)) {
         call_invalid_parameter(call, "outcome");
-    } else if (fate == METRICS_SENT && recipients == 0) {
+    } else if (fate == METRICS_SENT &&
+               (recipients == 0 || recipients > ledger_reserved(session->message))) {
         call_invalid_parameter(call, "recipients");
     } else {
         end_message(session, fate, recipients);

@@ -18,10 +18,10 @@ typedef struct {
 struct Notify {
     Context *context;
     EventsWatch *events;
-    Watch helper;        /* its end of the line; fd -1: it is gone */
-    GQueue waiting;      /* of Note */
-    Note *told;          /* that the command under way is about */
-    GHashTable *failing; /* accounts whose last event was a failed refresh */
+    Watch helper;         /* its end of the line; fd -1: it is gone */
+    GQueue waiting;       /* of Note */
+    Note *told;           /* that the command under way is about */
+    GHashTable *troubles; /* account -> the kind of what it suffers from, and one */
 };
 
 static void note_free(gpointer data)
@@ -111,13 +111,24 @@ static gboolean is_waiting(const Notify *notify, const Event *event)
     return FALSE;
 }
 
-/* Whether the event is news to a person. */
+/* Whether the event is news to a person. Troubles are told once, however often a program asks. */
 static gboolean is_news(Notify *notify, const Event *event)
 {
-    if (event->kind == EVENT_REFRESH_FAILED)
-        return g_hash_table_add(notify->failing, g_strdup(event->account));
-    g_hash_table_remove(notify->failing, event->account);
-    return event->kind != EVENT_REFRESHED;
+    gpointer trouble = GINT_TO_POINTER((gint)event->kind + 1);
+    switch (event->kind) {
+    case EVENT_REFRESH_FAILED:
+    case EVENT_AUTHORIZATION_REQUIRED:
+        if (g_hash_table_lookup(notify->troubles, event->account) == trouble)
+            return FALSE;
+        g_hash_table_insert(notify->troubles, g_strdup(event->account), trouble);
+        return TRUE;
+    case EVENT_THROTTLED:
+    case EVENT_ROTATION_DUE:
+        return TRUE; /* they end no trouble */
+    default:
+        g_hash_table_remove(notify->troubles, event->account);
+        return event->kind != EVENT_REFRESHED;
+    }
 }
 
 static void event_seen(const Event *event, gpointer data)
@@ -143,7 +154,7 @@ Notify *notify_new(Context *context, int fd)
     notify->context = context;
     notify->helper = (Watch){.fd = fd, .events = EPOLLIN, .ready = command_ended, .data = notify};
     g_queue_init(&notify->waiting);
-    notify->failing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    notify->troubles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (!watch_begin(&notify->helper))
         give_up(notify, g_strerror(errno));
     notify->events = events_watch(context->events, event_seen, notify);
@@ -160,6 +171,6 @@ void notify_free(Notify *notify)
         (void)close(notify->helper.fd); /* the helper ends by it */
     g_queue_clear_full(&notify->waiting, note_free);
     g_clear_pointer(&notify->told, note_free);
-    g_hash_table_unref(notify->failing);
+    g_hash_table_unref(notify->troubles);
     g_free(notify);
 }

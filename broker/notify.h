@@ -2,7 +2,7 @@
  *
  * The command gets the event's name and the account as its last two arguments, and never a secret.
  * One runs at a time, the others wait; at most NOTIFY_QUEUE_MAX of them, none twice. Refreshes that
- * work are nobody's business, and of failures in a row the first one is told.
+ * work are nobody's business, and of the same trouble in a row the first one is told.
  */
 #pragma once
 

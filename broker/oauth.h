@@ -80,7 +80,14 @@ typedef struct {
     gint64 refresh_token_expires_in; /* seconds */
     char **scopes;                   /* NULL: not said, so as asked (RFC 6749 section 5.1) */
     char *id_token_email;            /* the ID token's email, else its preferred_username */
+    char *id_token_issuer;           /* who made it (iss) */
+    char **id_token_audience;        /* which clients it is for (aud) */
 } OauthTokenReply;
+
+/* Whether the ID token is the provider's own and for this client (OpenID Connect Core section
+ * 3.1.3.7: iss and aud; the signature is TLS's there, and so is the time: it has just been made).
+ * Where it is not, id_token_email is dropped, and the reason is returned (static); else NULL. */
+const char *oauth_token_reply_distrust(OauthTokenReply *reply, const Provider *provider);
 
 /* Who a userinfo answer (OpenID Connect Core section 5.3.2) says signed in: its email, else its
  * preferred_username. Returns owned; NULL where it does not say. */

@@ -152,14 +152,56 @@ static char *identity_of_claims(const cJSON *claims)
     return log_printable(name, IDENTITY_MAX);
 }
 
-/* Who signed in; NULL when the ID token does not say, or cannot be read: then nobody is claimed. */
-static char *read_identity(const cJSON *object)
+/* One client or several; never NULL. Returns owned. */
+static char **read_audience(const cJSON *claims)
+{
+    const cJSON *list = NULL;
+    g_autoptr(GStrvBuilder) audience = g_strv_builder_new();
+    const char *one = json_string_or(claims, "aud", NULL);
+    if (one)
+        g_strv_builder_add(audience, one);
+    else if (json_array(claims, "aud", &list) == JSON_FOUND)
+        for (const cJSON *item = list->child; item; item = item->next)
+            if (cJSON_IsString(item))
+                g_strv_builder_add(audience, item->valuestring);
+    return g_strv_builder_end(audience);
+}
+
+/* Who signed in; nobody is claimed when the ID token does not say, or cannot be read. */
+static void take_identity(const cJSON *object, OauthTokenReply *reply)
 {
     const char *token = NULL;
     if (json_string(object, "id_token", &token) != JSON_FOUND)
-        return NULL;
+        return;
     g_autoptr(cJSON) claims = jwt_claims(token, NULL);
-    return identity_of_claims(claims);
+    if (!claims)
+        return;
+    reply->id_token_email = identity_of_claims(claims);
+    reply->id_token_issuer = g_strdup(json_string_or(claims, "iss", NULL));
+    reply->id_token_audience = read_audience(claims);
+}
+
+/* Google leaves out the scheme at times. */
+static gboolean is_issuer(const char *issuer, const char *named)
+{
+    return named &&
+           (strcmp(issuer, named) == 0 || (g_str_has_prefix(issuer, "https://") &&
+                                           strcmp(issuer + strlen("https://"), named) == 0));
+}
+
+const char *oauth_token_reply_distrust(OauthTokenReply *reply, const Provider *provider)
+{
+    const char *const *audience = (const char *const *)reply->id_token_audience;
+    const char *why = NULL;
+    if (!reply->id_token_email)
+        return NULL;
+    if (provider->issuer && !is_issuer(provider->issuer, reply->id_token_issuer))
+        why = "it is of another issuer";
+    else if (!audience || !provider->client_id || !g_strv_contains(audience, provider->client_id))
+        why = "it is for another client";
+    if (why)
+        g_clear_pointer(&reply->id_token_email, g_free);
+    return why;
 }
 
 char *oauth_userinfo_parse(guint http_status, const char *body, gsize len)
@@ -181,7 +223,7 @@ static const char *take_tokens(const cJSON *object, OauthTokenReply *reply)
     reply->expires_in = read_seconds(object, "expires_in", LIFE_MAX);
     reply->refresh_token_expires_in = read_seconds(object, "refresh_token_expires_in", LIFE_MAX);
     reply->scopes = read_scopes(object);
-    reply->id_token_email = read_identity(object);
+    take_identity(object, reply);
     return NULL;
 }
 
@@ -222,6 +264,8 @@ void oauth_token_reply_clear(OauthTokenReply *reply)
     secret_free(reply->refresh_token);
     g_strfreev(reply->scopes);
     g_free(reply->id_token_email);
+    g_free(reply->id_token_issuer);
+    g_strfreev(reply->id_token_audience);
     *reply = (OauthTokenReply){
         .verdict = OAUTH_TRANSIENT, .expires_in = -1, .refresh_token_expires_in = -1};
 }

@@ -132,14 +132,19 @@ gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *
                      (use == POLICY_SEND && is_member(&rules->send, peer)));
 }
 
-gboolean policy_is_queue(const Policy *policy, const CallPeer *peer)
+static gboolean is_queue_service(const Policy *policy, const CallPeer *peer)
 {
     return policy->queue_uid != POLICY_NOBODY && peer->uid == policy->queue_uid;
 }
 
 gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer)
 {
-    return peer->uid == 0 || policy_is_queue(policy, peer);
+    return peer->uid == 0 || is_queue_service(policy, peer);
+}
+
+gboolean policy_may_have_password(const Policy *policy, const CallPeer *peer)
+{
+    return peer->uid == geteuid() || is_queue_service(policy, peer);
 }
 
 gboolean policy_may_watch(const Policy *policy, const CallPeer *peer, const char *account)

@@ -37,9 +37,6 @@ gboolean policy_may_manage(const Policy *policy, const CallPeer *peer);
 gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *account,
                         PolicyUse use);
 
-/* Whether the peer is the queue service. */
-gboolean policy_is_queue(const Policy *policy, const CallPeer *peer);
-
 /* Whether the peer may hear what happens to the account: who may send by it; and who speaks for
  * others, whose mail waits for just that. */
 gboolean policy_may_watch(const Policy *policy, const CallPeer *peer, const char *account);
@@ -47,3 +44,7 @@ gboolean policy_may_watch(const Policy *policy, const CallPeer *peer, const char
 /* Whether the peer is believed when it says on whose behalf it calls: root and the queue service.
  */
 gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer);
+
+/* Whether an app password may be handed to the peer, in a session: the broker's own user and the
+ * queue service. A token ends by itself; whoever a password is shown to has the account. */
+gboolean policy_may_have_password(const Policy *policy, const CallPeer *peer);

@@ -60,6 +60,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Provider, provider_free)
 /* The preset of that name ("google"), or NULL. Returns owned. */
 Provider *provider_preset(const char *name);
 
+/* Whether whoever logs in at the mail servers of the provider of that name names the mailbox, and
+ * not the person whose token opens it (Microsoft, for shared mailboxes). */
+gboolean provider_user_is_mailbox(const char *name);
+
 /* The preset that serves the domain of an address ("gmail.com" -> "google"), or NULL. Borrowed,
  * static. */
 const char *provider_of_domain(const char *domain);

@@ -28,6 +28,7 @@ typedef struct {
     const char *client_scope; /* of a client by itself; NULL: the mail scopes */
     const char *servers;
     const char *mechanisms;
+    gboolean user_is_mailbox;
     gint64 daily_messages, daily_recipients, messages_per_minute;
     gint64 recipients_per_message, connections;
 } Preset;
@@ -81,6 +82,7 @@ static const Preset presets[] = {
         .client_scope = "https://outlook.office365.com/.default",
         .servers = "smtp.office365.com:587 starttls",
         .mechanisms = "XOAUTH2",
+        .user_is_mailbox = TRUE,
         .daily_recipients = 10000,
         .messages_per_minute = 30,
         .connections = 3,
@@ -170,6 +172,12 @@ Provider *provider_preset(const char *name)
     provider->recipients_per_message = preset->recipients_per_message;
     provider->connections = preset->connections;
     return provider;
+}
+
+gboolean provider_user_is_mailbox(const char *name)
+{
+    const Preset *preset = find_preset(name);
+    return preset && preset->user_is_mailbox;
 }
 
 const char *provider_of_domain(const char *domain)

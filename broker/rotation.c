@@ -53,6 +53,14 @@ Rotation *rotation_new(const Context *context)
     return rotation;
 }
 
+void rotation_look(Rotation *rotation)
+{
+    if (!rotation)
+        return;
+    timer_cancel(rotation->next);
+    rotation->next = timer_start_in(0, look, rotation);
+}
+
 void rotation_free(Rotation *rotation)
 {
     if (!rotation)

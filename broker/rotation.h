@@ -11,6 +11,8 @@ typedef struct Rotation Rotation;
  * in that time for as long as it is true. */
 #define ROTATION_LOOK_S ((gint64)24 * 3600)
 Rotation *rotation_new(const Context *context);
+/* Looks again soon: another configuration may wish for something else. NULL is fine. */
+void rotation_look(Rotation *rotation);
 void rotation_free(Rotation *rotation);
 
 /* When the credential of this account should be replaced: wall clock, seconds; -1: no wish is

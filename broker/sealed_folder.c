@@ -82,11 +82,13 @@ static gboolean is_credential(const char *file)
     return *file != '.' && g_str_has_suffix(file, SUFFIX);
 }
 
-/* As fileio_replace() names them. */
+/* As fileio_replace() names them: a credential's file and ".XXXXXX". The account "x.sealed" has a
+ * file of that form, too; it is told by its end. */
 static gboolean is_temporary(const char *file)
 {
-    const char *suffix = strstr(file, SUFFIX ".");
-    return suffix && strlen(suffix) == strlen(SUFFIX ".XXXXXX");
+    gsize len = strlen(file), added = strlen(".XXXXXX");
+    g_autofree char *replaced = len > added ? g_strndup(file, len - added) : NULL;
+    return replaced && file[len - added] == '.' && is_credential(replaced) && !is_credential(file);
 }
 
 static gboolean sweep(const SealedFolder *folder, GError **error)

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "log.h"
+#include "peer_log.h"
 #include "policy.h"
 #include "secret.h"
 #include "timer.h"
@@ -10,17 +11,21 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_S 1
 #define READ_SIZE 16384
+/* Descriptors that are not for peers. */
+#define OWN_FILES 64
 
 struct Service {
     Methods *methods;
     Watch listener;
     GQueue peers; /* of Peer, in the order they came */
+    guint peers_max;
     Timer *accept_again;
 };
 
@@ -46,6 +51,21 @@ typedef struct {
 } Peer;
 
 static void go_on(Peer *peer);
+
+/* ---- the log ---- */
+
+/* Whether a line about a peer of that uid is written: who may manage may fill the log. */
+static gboolean is_told(const Service *service, uid_t uid)
+{
+    const CallPeer peer = {.uid = uid};
+    return policy_may_manage(service->methods->context->policy, &peer) || peer_log_allows();
+}
+
+static void tell_cut_off(const Peer *peer, const char *why)
+{
+    if (is_told(peer->service, peer->face.uid))
+        log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid, why);
+}
 
 /* ---- the end of a peer ---- */
 
@@ -115,10 +135,9 @@ static void deadline_reached(gpointer data)
         set_deadline(peer, peer->deadline_us);
         return;
     }
-    log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid,
-             peer->waiting_len > 0                      ? "it does not take its answer"
-             : !varlink_buffer_is_empty(peer->received) ? "its message was never finished"
-                                                        : "it was silent");
+    tell_cut_off(peer, peer->waiting_len > 0                      ? "it does not take its answer"
+                       : !varlink_buffer_is_empty(peer->received) ? "its message was never finished"
+                                                                  : "it was silent");
     peer_close(peer);
 }
 
@@ -184,7 +203,8 @@ static void peer_send(char *text, gboolean last, gpointer data)
         g_queue_push_tail(&peer->answers, text);
         flush(peer);
     }
-    if (peer->waiting_len > SERVICE_OUTPUT_MAX)
+    /* What one call answers at once is bounded by its method; what comes later is not. */
+    if (peer->waiting_len > SERVICE_OUTPUT_MAX && !peer->processing)
         peer->broken = TRUE;
     if (!peer->processing && !peer->wake)
         peer->wake = g_idle_add(woken, peer);
@@ -197,7 +217,7 @@ static void take_message(Peer *peer, const char *message, gsize len)
     g_auto(VarlinkCall) parsed = {0};
     g_autoptr(GError) error = NULL;
     if (!varlink_call_parse(message, len, &parsed, &error)) {
-        log_info("a peer of uid %u is cut off: %s", (guint)peer->face.uid, error->message);
+        tell_cut_off(peer, error->message);
         peer->broken = TRUE;
         return;
     }
@@ -249,7 +269,7 @@ static void receive(Peer *peer)
     if (varlink_buffer_is_empty(peer->received))
         made_progress(peer); /* a message begins: its time runs from here */
     if (!varlink_buffer_add(peer->received, bytes, (gsize)got)) {
-        log_info("a peer of uid %u is cut off: its message is too long", (guint)peer->face.uid);
+        tell_cut_off(peer, "its message is too long");
         peer->broken = TRUE;
     }
     explicit_bzero(bytes, (gsize)got); /* it may have been a client secret */
@@ -295,17 +315,23 @@ static gboolean make_room(Service *service)
     }
     if (!silent)
         return FALSE;
-    log_info("a silent peer of uid %u makes room for another", (guint)silent->face.uid);
+    if (is_told(service, silent->face.uid))
+        log_info("a silent peer of uid %u makes room for another", (guint)silent->face.uid);
     peer_close(silent);
     return TRUE;
 }
 
 /* Says no without having read anything; whether the peer hears it does not matter. */
-static void turn_away(Service *service, int fd, uid_t uid, const char *error_name)
+static void turn_away(Service *service, int fd, uid_t uid, const char *error_name,
+                      const char *reason, const char *hint)
 {
     service->methods->context->metrics->peers_turned_away++;
-    log_warning("uid %u is turned away: %s", (guint)uid, error_name);
-    g_autofree char *text = varlink_error_format(error_name, NULL);
+    if (is_told(service, uid))
+        log_warning("uid %u is turned away: %s", (guint)uid, error_name);
+    cJSON *parameters = cJSON_CreateObject();
+    json_add_string(parameters, "reason", reason);
+    json_add_string(parameters, "hint", hint);
+    g_autofree char *text = varlink_error_format(error_name, parameters);
     (void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
 }
@@ -364,11 +390,12 @@ static gboolean accept_one(Service *service)
         (void)close(fd); /* it went away already */
         return TRUE;
     }
-    gboolean full = service->peers.length >= SERVICE_PEERS_MAX;
+    gboolean full = service->peers.length >= service->peers_max;
     if (!policy_may_connect(service->methods->context->policy, credentials.uid))
-        turn_away(service, fd, credentials.uid, "org.varlink.service.PermissionDenied");
+        turn_away(service, fd, credentials.uid, "org.varlink.service.PermissionDenied", NULL, NULL);
     else if (has_enough(service, credentials.uid) || (full && !make_room(service)))
-        turn_away(service, fd, credentials.uid, "org.postkey.Broker.Unavailable");
+        turn_away(service, fd, credentials.uid, "org.postkey.Broker.Unavailable",
+                  "too many connections are open", "close some, or try again later");
     else
         admit(service, fd, credentials.uid, credentials.gid);
     return TRUE;
@@ -381,10 +408,20 @@ static void listener_ready(G_GNUC_UNUSED guint32 events, gpointer data)
         ;
 }
 
+/* Peers must not take the descriptors that stores and requests to providers need. */
+static guint count_places(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= SERVICE_PEERS_MAX + OWN_FILES)
+        return SERVICE_PEERS_MAX;
+    return files.rlim_cur > 2 * OWN_FILES ? (guint)files.rlim_cur - OWN_FILES : OWN_FILES;
+}
+
 Service *service_new(Methods *methods, int listen_fd)
 {
     Service *service = g_new0(Service, 1);
     service->methods = methods;
+    service->peers_max = count_places();
     service->listener =
         (Watch){.fd = listen_fd, .events = EPOLLIN, .ready = listener_ready, .data = service};
     g_queue_init(&service->peers);

@@ -11,11 +11,12 @@
 
 typedef struct Service Service;
 
-/* Peers at once; beyond that the one that has been silent longest has to go. */
+/* Peers at once, where the limit on descriptors allows so many; beyond that the one that has been
+ * silent longest has to go. */
 #define SERVICE_PEERS_MAX 4096
 /* And of one user who is neither root nor the broker's own. */
 #define SERVICE_PEERS_OF_UID_MAX 256
-/* Bytes of answers that may wait for one peer. */
+/* Bytes of answers that may wait for one peer; what one call answers at once may be more. */
 #define SERVICE_OUTPUT_MAX VARLINK_ANSWER_MAX
 /* How long a half-sent message, an answer nobody takes, a peer that never called, and one that has
  * called before may stay as they are. A connection with a call under way or a session may stay

@@ -72,9 +72,12 @@ gid_t *users_groups(uid_t uid, guint *len)
         return NULL;
     g_autofree char *name = person.name;
     gid_t *groups = g_new(gid_t, (gsize)count);
-    while (getgrouplist(name, person.primary, groups, &count) < 0 && count <= GROUPS_MAX)
+    gboolean whole = getgrouplist(name, person.primary, groups, &count) >= 0;
+    while (!whole && count <= GROUPS_MAX) { /* it says how much it wants */
         groups = g_renew(gid_t, groups, (gsize)count);
-    *len = (guint)MIN(count, GROUPS_MAX);
+        whole = getgrouplist(name, person.primary, groups, &count) >= 0;
+    }
+    *len = whole ? (guint)count : 0;
     return groups;
 }
 

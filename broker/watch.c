@@ -77,6 +77,9 @@ static void open_set(void)
         g_error("epoll_create1: %s", g_strerror(errno));
     g_autoptr(GSource) source = g_unix_fd_source_new(set_fd, G_IO_IN);
     g_source_set_callback(source, G_SOURCE_FUNC(dispatch), NULL, NULL);
+    /* Behind all other sources: as long as peers call without end, those of lower priority than
+     * this one would never run. */
+    g_source_set_priority(source, G_PRIORITY_DEFAULT_IDLE);
     /* Nobody runs the loop from inside of it. GLib would guard against that at each dispatch, by
      * taking the source out and in again, which costs four system calls. */
     g_source_set_can_recurse(source, TRUE);

@@ -65,7 +65,8 @@ gboolean smtp_is_open(const SmtpSession *session)
 
 gboolean smtp_is_kept_open(const SmtpSession *session)
 {
-    return smtp_is_open(session) && transport_is_quiet(session->transport);
+    /* The reply to a RSET is read with the next message. */
+    return smtp_is_open(session) && (session->resets || transport_is_quiet(session->transport));
 }
 
 /* ---- asking ---- */

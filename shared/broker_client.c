@@ -367,7 +367,8 @@ static const char *standard_meaning(PostkeyErrorCode code)
     case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
         return "postkey does not guess which one is meant";
     case POSTKEY_ERROR_PERMISSION:
-        return "a person's broker serves that person and root alone";
+        return "root and the user that the broker runs as may do everything, others only what is "
+               "set up for them";
     case POSTKEY_ERROR_REFUSED:
         return "it cannot be used; nothing was changed";
     case POSTKEY_ERROR_CONFIGURATION:

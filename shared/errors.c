@@ -90,6 +90,15 @@ void error_set_subject(GError *error, const char *subject)
     data->subject = g_strdup(subject);
 }
 
+void error_set_meaning(GError *error, const char *meaning)
+{
+    if (!error || error->domain != POSTKEY_ERROR)
+        return;
+    PostkeyErrorPrivate *data = postkey_error_get_private(error);
+    g_free(data->meaning);
+    data->meaning = g_strdup(meaning);
+}
+
 void error_set_remedy(GError *error, const char *remedy)
 {
     if (!error || error->domain != POSTKEY_ERROR)

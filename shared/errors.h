@@ -53,7 +53,8 @@ void error_set_retry_after(GError *error, gint64 seconds);
 const char *error_subject(const GError *error);
 void error_set_subject(GError *error, const char *subject);
 
-/* Replaces the remedy of an error of this domain; others are left alone. */
+/* Replace the meaning or the remedy of an error of this domain; others are left alone. */
+void error_set_meaning(GError *error, const char *meaning);
 void error_set_remedy(GError *error, const char *remedy);
 
 /* For people: "PROGRAM: what happened", then the meaning and the remedy on lines of their own where

@@ -14,12 +14,33 @@
 /* As mkostemp(3) makes files. */
 #define TEMPORARY_MODE 0600
 
+static const struct {
+    int code;
+    const char *meaning, *remedy;
+} failures[] = {
+    {ENOENT, "there is no such file, or no folder for it", "check the name"},
+    {ENOTDIR, "a part of the path is no folder", "check the name"},
+    {EISDIR, "it is a folder", "name a file"},
+    {EACCES, "this user may not do that there", "look at the owner and the mode of the path"},
+    {EPERM, "this user may not do that there", "look at the owner and the mode of the path"},
+    {EROFS, "the file system can only be read", "mount it for writing, or use another place"},
+    {ENOSPC, "the disk is full", "make room on the disk"},
+    {EDQUOT, "this user's part of the disk is full", "make room on the disk"},
+    {EIO, "the disk is failing", "look at the kernel's log, and at your backups"},
+    {EBADF, "nothing is open there", "open the descriptor, as in: command N< file"},
+};
+
 static void set_io_error(GError **error, const char *what, const char *path, int code)
 {
+    const char *meaning = "the file system does not allow it";
     const char *remedy = "look at the file system and its permissions";
-    if (code == ENOSPC || code == EDQUOT)
-        remedy = "make room on the disk";
-    error_set(error, POSTKEY_ERROR_IO, NULL, remedy, "cannot %s %s: %s", what, path,
+    for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
+        if (failures[i].code == code) {
+            meaning = failures[i].meaning;
+            remedy = failures[i].remedy;
+        }
+    }
+    error_set(error, POSTKEY_ERROR_IO, meaning, remedy, "cannot %s %s: %s", what, path,
               g_strerror(code));
 }
 
@@ -127,7 +148,8 @@ char *fileio_read_fd(int fd, gsize max_len, gsize *len, GError **error)
             if (got < 0)
                 set_io_error(error, "read", "the descriptor", errno);
             else
-                error_set(error, POSTKEY_ERROR_REFUSED, NULL, NULL,
+                error_set(error, POSTKEY_ERROR_REFUSED, "it cannot be what was asked for",
+                          "give the right file or text",
                           "more than %" G_GSIZE_FORMAT " bytes where less was expected", max_len);
             explicit_bzero(bytes, used);
             g_free(bytes);
@@ -160,8 +182,8 @@ char *fileio_read(const char *path, gsize max_len, gsize *len, gboolean *missing
     }
     char *bytes = NULL;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        error_set(error, POSTKEY_ERROR_IO, NULL, "name a regular file", "%s is not a regular file",
-                  path);
+        error_set(error, POSTKEY_ERROR_IO, "it is a folder, a pipe or a device",
+                  "name a regular file", "%s is not a regular file", path);
     } else {
         bytes = fileio_read_fd(fd, max_len, len, error);
         if (!bytes)

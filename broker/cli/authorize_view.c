@@ -198,7 +198,9 @@ void authorize_view_provider(const cJSON *step)
 {
     g_autofree char *address = output_printable(json_string_or(step, "account", "this account"));
     g_autofree char *reason = output_printable(json_string_or(step, "reason", "its provider"));
-    output_remark("\n  %s: %s.\n  Another one: --provider PROVIDER\n", address, reason);
+    gboolean found = json_string_or(step, "provider", NULL) != NULL;
+    output_remark("\n  %s: %s.\n  %s: --provider PROVIDER\n", address, reason,
+                  found ? "Another one" : "To name it");
 }
 
 void authorize_view_fallback(AuthorizeView *view, const cJSON *step)

@@ -2,14 +2,11 @@
 
 #include "broker_calls.h"
 #include "client_words.h"
-#include "errors.h"
-#include "fileio.h"
 #include "output.h"
 #include "secret.h"
+#include "text_file.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char google_steps[] =
     "\n"
@@ -59,44 +56,18 @@ char *client_setup_steps(const char *provider)
         name);
 }
 
-static char *read_document(const char *path, GError **error)
-{
-    gsize len;
-    char *text = strcmp(path, "-") == 0
-                     ? fileio_read_fd(STDIN_FILENO, CLIENT_SETUP_FILE_MAX, &len, error)
-                     : fileio_read(path, CLIENT_SETUP_FILE_MAX, &len, NULL, error);
-    if (text && !g_utf8_validate_len(text, len, NULL)) {
-        error_set(error, POSTKEY_ERROR_REFUSED, NULL,
-                  "name the JSON file that the provider's console offers for download",
-                  "%s is not a text file", path);
-        secret_wipe_bytes(text, len);
-        return NULL;
-    }
-    return text;
-}
-
-static void remark_on_file(const char *path)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0)
-        return;
-    g_autofree char *name = output_printable(path);
-    if (st.st_mode & 077)
-        output_remark("Others can read %s (mode %03o), and it holds the client's secret.\n", name,
-                      (guint)(st.st_mode & 0777));
-    output_remark("The client is in the keyring now; the file may be deleted: %s\n", name);
-}
-
 char *client_setup_import(PathsScope scope, const char *provider, const char *path, GError **error)
 {
-    char *document = read_document(path, error);
+    char *document =
+        text_file_read(path, CLIENT_SETUP_FILE_MAX,
+                       "name the JSON file that the provider's console offers for download", error);
     if (!document)
         return NULL;
     g_autoptr(cJSON) reply = broker_calls_import_client(scope, provider, document, error);
     secret_wipe_string(document);
     if (!reply)
         return NULL;
-    remark_on_file(path);
+    text_file_remark(path, "the client", "the client's secret");
     const cJSON *client = NULL;
     (void)json_object(reply, "client", &client); /* a client without words is still imported */
     return client_in_words(client);

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static const int caught[] = {SIGINT, SIGTERM};
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static struct sigaction before[G_N_ELEMENTS(caught)];
 static volatile sig_atomic_t event_fd = -1;
 

@@ -81,19 +81,21 @@ void output_remark(const char *format, ...)
     fflush(stderr);
 }
 
-/* What to do where nobody said it: with the time to wait where that is known. */
-static void add_remedy(GError *error)
+/* What it means and what to do where nobody said it: with the time to wait where that is known. */
+static void complete(GError *error)
 {
     gint64 seconds = error_retry_after(error);
     g_autofree char *later =
         seconds > 0 ? g_strdup_printf("try again in %" G_GINT64_FORMAT " s", seconds) : NULL;
+    if (!error_meaning(error))
+        error_set_meaning(error, exit_meaning_of(error));
     if (!error_remedy(error))
         error_set_remedy(error, later ? later : exit_remedy_of(error));
 }
 
 void output_error(GError *error)
 {
-    add_remedy(error);
+    complete(error);
     g_autofree char *text = error_explain("postkey", error);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line && (line[1] || **line); line++) {

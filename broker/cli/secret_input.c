@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -37,6 +38,38 @@ Secret *secret_input_from_fd(int fd, const char *option, GError **error)
     return NULL;
 }
 
+/* ---- the terminal ---- */
+
+/* Of the one question that is asked; for the handler. */
+static struct termios before, silent;
+static struct sigaction suspended_before;
+
+static void on_suspend(int number);
+
+static void catch_suspend(void)
+{
+    struct sigaction action = {.sa_handler = on_suspend};
+    (void)sigaction(SIGTSTP, &action, NULL); /* fails for no signal of these */
+}
+
+/* Ctrl-Z: the shell gets a terminal that shows what is typed; and when we go on, nothing is shown
+ * again, whatever the shell made of it. All of this may be called in a handler. */
+static void on_suspend(int number)
+{
+    int saved_errno = errno;
+    sigset_t only, blocked;
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before); /* there is nothing else to try */
+    (void)sigaction(number, &suspended_before, NULL);
+    (void)raise(number); /* pending until it is let through: there we stop */
+    (void)sigemptyset(&only);
+    (void)sigaddset(&only, number);
+    (void)sigprocmask(SIG_UNBLOCK, &only, &blocked);
+    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+    catch_suspend();
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    errno = saved_errno;
+}
+
 /* Reads up to a newline; *len bytes are there afterwards. FALSE when it was interrupted. */
 static gboolean read_line(int interrupt_fd, char *text, gsize *len)
 {
@@ -62,7 +95,6 @@ static gboolean read_line(int interrupt_fd, char *text, gsize *len)
 
 static Secret *read_without_echo(const char *question, GError **error)
 {
-    struct termios before, silent;
     if (tcgetattr(STDIN_FILENO, &before) != 0) {
         error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "the terminal cannot be asked: %s",
                   g_strerror(errno));
@@ -76,9 +108,13 @@ static Secret *read_without_echo(const char *question, GError **error)
     char *text = g_malloc0(SECRET_INPUT_MAX);
     gsize len = 0;
     /* Before the question: whoever answers at once is not shown either, and not flushed away. */
+    (void)sigaction(SIGTSTP, NULL, &suspended_before); /* fails for no signal of these */
+    if (suspended_before.sa_handler == SIG_DFL)
+        catch_suspend();
     gboolean quiet = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
     output_remark("%s", question);
     gboolean finished = quiet && read_line(interrupt_fd, text, &len);
+    (void)sigaction(SIGTSTP, &suspended_before, NULL);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* there is nothing else to try */
     interrupt_release(interrupt_fd);
     output_remark("\n");

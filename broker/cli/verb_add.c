@@ -1,13 +1,11 @@
 #include "broker_calls.h"
 #include "errors.h"
-#include "fileio.h"
 #include "output.h"
 #include "secret_input.h"
+#include "text_file.h"
 #include "verb_list.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Far above any key file in use. */
 #define KEY_FILE_MAX ((gsize)32 * 1024)
@@ -84,30 +82,11 @@ static gboolean add(const Arguments *arguments, cJSON *parameters, Secret *secre
 
 static Secret *read_key_file(const char *path, GError **error)
 {
-    gsize len;
-    char *text = strcmp(path, "-") == 0 ? fileio_read_fd(STDIN_FILENO, KEY_FILE_MAX, &len, error)
-                                        : fileio_read(path, KEY_FILE_MAX, &len, NULL, error);
-    if (!text)
-        return NULL;
-    Secret *secret = g_utf8_validate_len(text, len, NULL) ? secret_new(text, (gssize)len) : NULL;
-    secret_wipe_bytes(text, len);
-    if (!secret)
-        error_set(error, POSTKEY_ERROR_REFUSED, NULL,
-                  "name the JSON file that Google's console offers for a new key",
-                  "%s is not a text file", path);
+    char *text = text_file_read(
+        path, KEY_FILE_MAX, "name the JSON file that Google's console offers for a new key", error);
+    Secret *secret = text ? secret_new(text, -1) : NULL;
+    secret_wipe_string(text);
     return secret;
-}
-
-static void remark_on_file(const char *path)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0)
-        return;
-    g_autofree char *name = output_printable(path);
-    if (st.st_mode & 077)
-        output_remark("Others can read %s (mode %03o), and it holds the key.\n", name,
-                      (guint)(st.st_mode & 0777));
-    output_remark("The key is kept now; the file may be deleted: %s\n", name);
 }
 
 static gboolean run_service_account(const Arguments *arguments, GError **error)
@@ -120,7 +99,7 @@ static gboolean run_service_account(const Arguments *arguments, GError **error)
         json_add_string(parameters, "provider", "google");
     if (!add(arguments, parameters, read_key_file(path, error), error))
         return FALSE;
-    remark_on_file(path);
+    text_file_remark(path, "the key", "the key");
     return TRUE;
 }
 

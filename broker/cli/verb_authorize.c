@@ -122,7 +122,8 @@ static const OptionSpec authorize_options[] = {
      .kind = OPTION_TEXT,
      .placeholder = "ADDRESS",
      .help = "somebody else signs in, on purpose (for a shared\n"
-             "mailbox, an alias)"},
+             "mailbox, an alias), and logs in at the mail\n"
+             "server, too; at Microsoft ADDRESS does that"},
     {.name = "for",
      .kind = OPTION_SET,
      .choices = "smtp|imap|pop",

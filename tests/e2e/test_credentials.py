@@ -5,13 +5,15 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
+import termios
 import time
 from contextlib import contextmanager
 
 import pytest
 
-from processes import PATIENCE, all_pids, read_proc
+from processes import PATIENCE, all_pids, read_proc, wait_until
 from small_google import DESKTOP, GMAIL, ME, PUBLIC
 from varlink import SERVICE, Varlink
 from world import World, program
@@ -268,6 +270,50 @@ def test_the_terminal_does_not_show_what_is_typed(world):
     mail_arrives(world, "PLAIN")
 
 
+def shows_what_is_typed(terminal):
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+@contextmanager
+def asked(world):
+    """A command that waits for a password on a terminal of its own, which we look at from outside."""
+    world.start_broker()
+    controller, terminal = pty.openpty()
+    asking = subprocess.Popen([program("postkey"), "add", "app-password", "--provider", "test", ME], env=world.env,
+                              stdin=terminal, stdout=terminal, stderr=terminal)
+    try:
+        assert b"not shown" in read_terminal(controller, b"not shown")
+        assert not shows_what_is_typed(terminal)
+        yield asking, controller, terminal
+    finally:
+        if asking.poll() is None:
+            asking.kill()
+        asking.wait(PATIENCE)
+        os.close(terminal)
+        os.close(controller)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_prompt_that_is_ended_leaves_a_terminal_that_shows_what_is_typed(world, number):
+    with asked(world) as (asking, _, terminal):
+        asking.send_signal(number)
+        assert asking.wait(PATIENCE) == 1
+        assert shows_what_is_typed(terminal)
+    no_account(world)
+
+
+def test_a_prompt_that_is_suspended_shows_nothing_when_it_goes_on(world):
+    with asked(world) as (asking, controller, terminal):
+        asking.send_signal(signal.SIGTSTP)
+        os.waitid(os.P_PID, asking.pid, os.WSTOPPED | os.WNOWAIT)
+        assert shows_what_is_typed(terminal), "the shell has its terminal back"
+        asking.send_signal(signal.SIGCONT)
+        wait_until(lambda: not shows_what_is_typed(terminal), "it hides again")
+        os.write(controller, PASSWORD.encode() + b"\n")
+        shown = read_terminal(controller, b"postkey-send")
+        assert asking.wait(PATIENCE) == 0 and PASSWORD.encode() not in shown
+
+
 # ---- refresh tokens of another tool ----
 
 @contextmanager
@@ -298,6 +344,37 @@ def test_where_the_provider_rotates_the_new_one_is_kept():
         assert token not in world.google.live_refresh_tokens()
         world.kill_broker()
         assert world.token(ME) and world.account()["state"] == "ready"
+
+
+def test_a_rotated_one_is_not_lost_where_the_keyring_does_not_take_it():
+    with another_tool() as (world, token):
+        world.google.set({"token.rotate": True})
+        world.google.fail_refresh("hold")
+        adding = world.start(program("postkey"), "add", "refresh-token", "--fd", "0", "--provider", "test", ME,
+                             stdin=subprocess.PIPE)
+        adding.process.stdin.write(token.encode())
+        adding.process.stdin.close()
+        world.google.wait("http.held")
+        world.lock_keyring()
+        world.google.clear()
+        assert adding.wait() == 0
+        assert b"only in memory" in adding.err and world.account()["unsaved"] is True
+        world.restart_keyring(unlock=True)
+        world.postkey("refresh", ME).ok()
+        wait_until(lambda: not world.account()["unsaved"], "it is in the keyring")
+        world.kill_broker()
+        assert world.token(ME)
+
+
+def test_an_id_token_for_another_client_does_not_say_whose_it_is():
+    with another_tool() as (world, token):
+        claims = {"iss": world.google.at["issuer"], "aud": "another-client", "email": "stranger@gmail.test"}
+        part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        world.google.fail_refresh("body", status=200, times=1, body=json.dumps(
+            {"access_token": "ya29.anything", "token_type": "Bearer", "id_token": f"e30.{part}.c2ln"}))
+        add_refresh_token(world, token).ok()
+        assert world.google.count("http.userinfo") == 1
+        assert "not believed" in world.broker_log()
 
 
 def test_whose_it_is_says_the_userinfo_endpoint_where_no_id_token_comes():
@@ -357,6 +434,17 @@ def test_microsofts_client_credentials_have_their_tenant_and_scope(world):
     assert world.token(ME) and world.google.count("http.tenant_token") == 2
 
 
+def test_at_microsoft_the_mailbox_logs_in_whoever_signed_in(world):
+    at = world.google.at
+    microsoft(world, authorization_endpoint=at["issuer"] + "/o/oauth2/v2/auth", token_endpoint=at["issuer"] + "/token",
+              client_id=PUBLIC[0], scopes=f"{GMAIL} openid email")
+    going = world.start(program("postkey"), "authorize", "--json", "--flow", "browser", "--login", "person@gmail.test",
+                        "--provider", "microsoft", ME, stdin=subprocess.DEVNULL)
+    world.google.press(json.loads(going.line())["authorization_uri"], **{"as": "person@gmail.test"})
+    assert going.wait() == 0, going.err
+    assert world.account()["user"] == ME
+
+
 def test_any_provider_may_let_clients_in(world):
     add_client(world).ok()
     assert world.account()["scopes"] == [GMAIL]
@@ -390,6 +478,17 @@ def test_a_credential_that_grows_old_is_warned_of_everywhere(world):
     assert "client credentials" in table and "should have been replaced" in table
     log = world.broker_log()
     assert "rotation_due" in log and "rotate_after" in log and "postkey add client-credentials" in log
+
+
+def test_a_wish_for_younger_credentials_is_heard_at_reload(world):
+    add_client(world).ok()
+    world.configure(text=f"[account {ME}]\nprovider=test\nrotate_after=1s\n")
+    born = time.time()
+    while time.time() <= born + 2:
+        time.sleep(0.1)  # the wall clock is what it is about
+    assert "rotation_due" not in world.broker_log()
+    world.reload()
+    wait_until(lambda: "rotation_due" in world.broker_log(), "it is warned of")
 
 
 # ---- the interface ----

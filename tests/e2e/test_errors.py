@@ -137,3 +137,13 @@ def test_a_discovery_that_is_down_is_tried_again(world):
 def test_a_configuration_that_others_can_write_is_not_read(world):
     os.chmod(world.path("config", "postkey", "postkey.conf"), 0o666)
     world.postkey("accounts").failed(8, "postkey.conf")
+
+
+@pytest.mark.parametrize("arguments", [
+    ("add", "app-password"), ("add", "app-password", "--fd", "x", ME), ("add", "app-password", "--fd", "77", ME),
+    ("add", "service-account", "/nonexistent", "--for", ME), ("accounts", "--never"), ("store",), ("nothing",)],
+    ids=" ".join)
+def test_what_is_typed_wrongly_is_told_in_three_parts(shared_ready, arguments):
+    result = shared_ready.postkey(*arguments)
+    assert result.code in (1, 2)
+    result.failed(result.code)

@@ -241,6 +241,57 @@ def test_throttled_is_told_once_to_who_watches(limited):
         assert watch.receive()["parameters"]["event"] == "refreshed"
 
 
+def test_taken_places_are_told_once_however_many_try(limited):
+    world = limited(connections=1)
+    with Varlink(world.socket) as watch, Session(world):
+        watch.send("Monitor", ["more"])
+        assert watch.receive()["parameters"]["event"] == "listening"
+        for _ in range(3):
+            with Session(world) as refused:
+                assert refused.route["error"] == BROKER + "Throttled"
+        assert "connection place" in watch.receive()["parameters"]["reason"]
+        world.postkey("refresh", ME).ok()
+        assert watch.receive()["parameters"]["event"] == "refreshed"
+
+
+def test_to_hang_up_while_the_provider_is_asked_gives_the_place_back(limited):
+    world = limited(connections=1)
+    world.kill_broker()
+    world.google.fail_refresh("hold")
+    with world.varlink_to_new_broker() as gone:
+        gone.send("OpenSession", ["more"], account=ME)
+        assert gone.receive()["continues"]
+        world.google.wait("http.held")
+        assert world.account()["connections"] == 1
+    wait_until(lambda: world.account()["connections"] == 0, "the place is free")
+    world.google.clear()
+    with Session(world) as session:
+        assert session.credential["parameters"]["credential"]["token"]
+
+
+def test_a_session_holds_its_place_though_the_account_was_forgotten_meanwhile(limited):
+    world = limited(connections=1)
+    with Session(world):
+        world.postkey("forget", ME).ok()
+        world.authorize()
+        assert world.account()["connections"] == 1
+        with Session(world) as another:
+            assert another.route["error"] == BROKER + "Throttled"
+    wait_until(lambda: world.account()["connections"] == 0, "the place is free")
+
+
+def test_numbers_that_no_message_has_are_refused(limited):
+    """They would be added up to nonsense, and the file would not be read again."""
+    world = limited(daily_recipients=0, recipients_per_message=0)
+    with Session(world) as session:
+        reply = session.line.call("BeginMessage", recipients=2**53 - 1, size=1)
+        assert reply["error"].endswith("InvalidParameter")
+        session.begin(recipients=3)
+        assert session.end("sent", recipients=4)["error"].endswith("InvalidParameter")
+        assert "error" not in session.end("sent", recipients=3)
+    assert sent(world) == (1, 3)
+
+
 def test_the_files_are_private_and_hold_no_secret(limited):
     world = limited(daily_messages=10)
     token = world.token()

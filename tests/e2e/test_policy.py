@@ -133,10 +133,20 @@ def test_one_user_cannot_take_all_places(system):
     with as_user(STRANGER):
         lines = [Varlink(system.socket) for _ in range(256)]
         one_more = Varlink(system.socket)
-    assert one_more.receive()["error"] == BROKER + "Unavailable"
+    answer = one_more.receive()
+    assert answer["error"] == BROKER + "Unavailable" and answer["parameters"]["reason"]
     assert system.call(READER, "GetAccounts")["parameters"]["accounts"]
     for line in [*lines, one_more]:
         line.close()
+
+
+def test_a_stranger_does_not_fill_the_log(system):
+    with as_user(STRANGER):
+        line = Varlink(system.socket)
+    with line:
+        for _ in range(300):
+            assert error_of(line.call("Reload")) == "PermissionDenied"
+    assert 0 < system.broker_log().count(f"uid {STRANGER} may not call Reload") <= 60  # broker/peer_log.h
 
 
 # ---- to use ----
@@ -193,6 +203,23 @@ def test_a_default_account_of_others_is_none():
         system.reload()
         assert system.call(READER, "GetToken")["parameters"]["account"] == "work"
         assert system.call(0, "GetToken")["parameters"]["account"] == "other"
+        nothing = system.call(STRANGER, "GetToken")
+        assert error_of(nothing) == "AccountNotFound" and "other" not in json.dumps(nothing)
+
+
+def test_an_app_password_is_for_the_queue_service_and_not_for_who_may_send():
+    with System() as system:
+        system.postkey("forget", "work").ok()
+        assert system.call(0, "AddCredential", address=ME, provider="test", account="work", kind="app_password",
+                           secret="open sesame") == {"parameters": {"account": "work", "provider": "test"}}
+        for uid in (READER, SENDER):
+            assert error_of(system.call(uid, "OpenSession", ["more"], account="work")) == "PermissionDenied"
+        with as_user(QUEUE_ID):
+            line = Varlink(system.socket)
+        with line:
+            line.send("OpenSession", ["more"], account="work", on_behalf=SENDER)
+            assert line.receive()["parameters"]["route"]["mechanisms"] == ["PLAIN", "LOGIN"]
+            assert line.receive()["parameters"]["credential"]["password"] == "open sesame"
 
 
 def test_a_sender_address_of_others_chooses_nothing(system):

@@ -353,3 +353,78 @@ def test_what_a_peer_said_before_it_hung_up_counts(ready):
     client.send("Forget", flags=["oneway"], account=ME)
     client.close()
     wait_until(lambda: ready.accounts() == {}, "the account is forgotten")
+
+
+FLOOD = """
+import select, socket, sys
+call = b'{"method":"org.varlink.service.GetInfo"}\\0' * 200
+lines = [socket.socket(socket.AF_UNIX) for _ in range(16)]
+for line in lines:
+    line.connect(sys.argv[1])
+    line.setblocking(False)
+print("flooding", flush=True)
+while True:
+    readable, writable, _ = select.select(lines, lines, [])
+    for line in readable:
+        line.recv(1 << 20)
+    for line in writable:
+        try:
+            line.send(call)
+        except BlockingIOError:
+            pass
+"""
+
+
+def test_a_flood_of_calls_does_not_keep_the_broker_from_its_own_work(ready):
+    """Calls that never end on 32 connections: an account is refreshed all the same."""
+    ready.kill_broker()
+    ready.start_broker()
+    floods = [ready.start("/usr/bin/python3", "-c", FLOOD, ready.socket, stdin=subprocess.DEVNULL) for _ in range(2)]
+    for flood in floods:
+        assert flood.line() == "flooding"
+    with ready.varlink() as client:
+        assert client.ask("GetToken")["token"]
+    for flood in floods:
+        assert flood.process.poll() is None
+        flood.stop(signal.SIGKILL)
+
+
+def test_peers_do_not_take_the_descriptors_that_a_refresh_needs(ready):
+    ready.stop_broker()
+    broker = ready.start("prlimit", "--nofile=128:128", program("postkey-broker"), "--socket", ready.socket,
+                         "--ready-fd=1", stdin=subprocess.DEVNULL)
+    assert broker.line(), "it listens"
+    silent = [ready.varlink() for _ in range(200)]
+    with ready.varlink() as client:
+        assert client.ask("GetToken")["token"]
+    assert "makes room for another" in ready.broker_log()
+    for peer in silent:
+        peer.close()
+    assert broker.stop() == 0
+
+
+def test_many_answers_to_one_call_wait_for_a_reader_that_is_slow(world):
+    """Together they are longer than what may pile up of later ones."""
+    world.configure(daily_messages=5, daily_recipients=5, text="".join(
+        f"[account n{n}@{'x' * 100}.test]\nprovider=test\n" for n in range(1700)))
+    with world.varlink_to_new_broker() as client:
+        client.send("GetMetrics", ["more"])
+        with world.varlink() as behind:
+            assert behind.ask(SERVICE + "GetInfo"), "its turn came after the other's"
+        families = [client.receive()]
+        while families[-1].get("continues"):
+            families.append(client.receive())
+    assert families[-1]["parameters"]["name"] == "postkey_peers"
+
+
+@pytest.mark.parametrize("default, chosen", [("third", None), ("one", "one")])
+def test_a_sender_address_of_two_accounts_does_not_choose_a_third(world, default, chosen):
+    sections = "".join(f"[account {name}]\naddress={address}\nprovider=test\n"
+                       for name, address in (("one", ME), ("two", ME), ("third", "third@gmail.test")))
+    world.configure(text=f"[broker]\ndefault_account={default}\n{sections}")
+    with world.varlink_to_new_broker() as client:
+        answer = client.call("OpenSession", ["more"], **{"from": ME})
+    if chosen:
+        assert answer["parameters"]["route"]["account"] == chosen
+    else:
+        assert answer["error"] == BROKER + "AccountAmbiguous"

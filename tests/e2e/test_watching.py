@@ -71,6 +71,20 @@ def test_of_failures_in_a_row_the_first_is_told(notified):
     assert notified.events(3) == ["authorized", "refresh_failed", "forgotten"]
 
 
+def test_a_lost_authorization_is_told_once_however_often_a_program_asks(notified):
+    notified.authorize()
+    path = notified.path("config", "postkey", "postkey.conf")
+    with open(path) as f:
+        text = f.read()
+    notified.write_config(re.sub("(?m)^client_id=.*$", "client_id=another", text))
+    notified.reload()
+    assert notified.postkey("refresh", ME).code == 3
+    notified.events(2)
+    assert notified.postkey("refresh", ME).code == 3
+    notified.postkey("forget", ME).ok()
+    assert notified.events(3) == ["authorized", "authorization_required", "forgotten"]
+
+
 def test_it_has_nothing_of_the_brokers(notified):
     notified.authorize()
     notified.events(1)

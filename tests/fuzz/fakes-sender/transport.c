@@ -167,6 +167,11 @@ gboolean transport_is_closed(const Transport *transport)
     return transport->closed;
 }
 
+gboolean transport_is_quiet(G_GNUC_UNUSED const Transport *transport)
+{
+    return TRUE;
+}
+
 void transport_note(G_GNUC_UNUSED const Transport *transport, G_GNUC_UNUSED const char *format, ...)
 {
 }

@@ -242,6 +242,44 @@ Test(oauth_replies, preferred_username_stands_in_for_the_email)
     cr_expect_str_eq(reply.id_token_email, "you@example.org");
 }
 
+Test(oauth_replies, an_id_token_of_another_issuer_or_for_another_client_is_not_believed)
+{
+    static const struct {
+        const char *issuer, *claims;
+        gboolean believed;
+    } cases[] = {
+        {"https://id.test", "{\"email\":\"a@b\",\"iss\":\"https://id.test\",\"aud\":\"me\"}", TRUE},
+        {"https://id.test", "{\"email\":\"a@b\",\"iss\":\"id.test\",\"aud\":[\"x\",\"me\"]}", TRUE},
+        {NULL, "{\"email\":\"a@b\",\"iss\":\"https://any.test\",\"aud\":\"me\"}", TRUE},
+        {NULL, "{\"email\":\"a@b\",\"aud\":\"me\"}", TRUE},
+        {"https://id.test", "{\"email\":\"a@b\",\"iss\":\"https://id.test/\",\"aud\":\"me\"}",
+         FALSE},
+        {"https://id.test", "{\"email\":\"a@b\",\"aud\":\"me\"}", FALSE},
+        {NULL, "{\"email\":\"a@b\",\"aud\":\"other\"}", FALSE},
+        {NULL, "{\"email\":\"a@b\",\"aud\":[\"other\",1,null]}", FALSE},
+        {NULL, "{\"email\":\"a@b\",\"aud\":{\"me\":1}}", FALSE},
+        {NULL, "{\"email\":\"a@b\"}", FALSE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(OauthTokenReply) reply = {0};
+        g_autoptr(Provider) provider = provider_new("test");
+        provider->issuer = g_strdup(cases[i].issuer);
+        provider->client_id = g_strdup("me");
+        g_autofree char *part =
+            g_base64_encode((const guchar *)cases[i].claims, strlen(cases[i].claims));
+        part[strcspn(part, "=")] = '\0';
+        g_strdelimit(part, "+", '-');
+        g_strdelimit(part, "/", '_');
+        g_autofree char *body =
+            g_strdup_printf("{\"access_token\":\"a\",\"id_token\":\"e30.%s.c2ln\"}", part);
+        parse_token(200, body, &reply);
+        cr_assert_str_eq(reply.id_token_email, "a@b", "case %zu", i);
+        const char *why = oauth_token_reply_distrust(&reply, provider);
+        cr_expect_eq(why == NULL, cases[i].believed, "case %zu", i);
+        cr_expect_eq(reply.id_token_email != NULL, cases[i].believed, "case %zu", i);
+    }
+}
+
 Test(oauth_replies, absent_fields_are_absent)
 {
     static const char *const bodies[] = {

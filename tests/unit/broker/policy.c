@@ -115,6 +115,18 @@ Test(policy, a_persons_broker_serves_its_own_user_and_root_alone)
     cr_expect(policy_may_manage(policy, &own));
 }
 
+Test(policy, a_password_is_for_the_broker_and_the_queue_service)
+{
+    g_autoptr(Policy) policy = make(TRUE);
+    g_autoptr(Policy) persons = make(FALSE);
+    const CallPeer own = {.uid = geteuid()}, queue = {.uid = QUEUE_UID}, alice = {.uid = ALICE};
+    cr_expect(policy_may_have_password(policy, &own));
+    cr_expect(policy_may_have_password(persons, &own));
+    cr_expect(policy_may_have_password(policy, &queue));
+    cr_expect_not(policy_may_have_password(persons, &queue));
+    cr_expect_not(policy_may_have_password(policy, &alice));
+}
+
 Test(policy, root_and_the_queue_service_speak_for_others)
 {
     g_autoptr(Policy) policy = make(TRUE);

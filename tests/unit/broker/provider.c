@@ -69,6 +69,13 @@ Test(provider, microsoft_knows_no_issuer_and_one_mechanism)
     cr_expect_null(microsoft->revocation_endpoint);
 }
 
+Test(provider, microsofts_servers_want_to_hear_the_mailbox)
+{
+    cr_expect(provider_user_is_mailbox("microsoft"));
+    cr_expect(!provider_user_is_mailbox("google"));
+    cr_expect(!provider_user_is_mailbox("example"));
+}
+
 Test(provider, there_is_no_preset_of_another_name)
 {
     cr_expect_null(provider_preset("Google"));

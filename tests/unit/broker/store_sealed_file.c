@@ -255,11 +255,15 @@ Test(store_sealed_file, names_of_any_form_and_length_are_files_of_their_own)
     Place place = place_new(TRUE);
     g_autofree char *long_name = g_strnfill(SEALED_BOX_NAME_MAX_LEN, '/');
     g_autofree char *longer_by_one = g_strconcat(long_name, "/", NULL);
-    const char *names[] = {"account/a",        "account/A", "account%2Fa",
-                           "../../account/a",  ".hidden",   "..",
-                           "account/\303\244", "a\nb",      long_name};
+    const char *names[] = {"account/a",        "account/A",
+                           "account%2Fa",      "../../account/a",
+                           ".hidden",          "..",
+                           "account/\303\244", "a\nb",
+                           "account/a.sealed", "account/a.sealed.XXXXXX",
+                           long_name,          "account/.sealed.b.c"};
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         put_well(&place, names[i], names[i]);
+    place_restart(&place); /* which sweeps what looks like a leftover */
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         assert_holds(&place, names[i], names[i]);
     Outcome listed = list(&place);

@@ -32,10 +32,19 @@ Test(exit_codes, each_error_has_the_documented_exit_code)
     }
 }
 
+Test(exit_codes, what_is_said_without_a_meaning_gets_that_of_its_code)
+{
+    g_autoptr(GError) error = NULL;
+    error_set(&error, POSTKEY_ERROR_USAGE, NULL, NULL, "--for is missing");
+    cr_assert_not_null(exit_meaning_of(error));
+    cr_assert_not_null(exit_remedy_of(error));
+}
+
 Test(exit_codes, success_is_0_and_a_foreign_error_1)
 {
     g_autoptr(GError) foreign = g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_NOENT, "it failed");
     cr_assert_eq(exit_code_of(NULL), 0);
     cr_assert_eq(exit_code_of(foreign), 1);
+    cr_assert_null(exit_meaning_of(foreign));
     cr_assert_null(exit_remedy_of(foreign));
 }

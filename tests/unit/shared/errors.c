@@ -34,6 +34,8 @@ Test(errors, a_foreign_error_is_explained_by_its_message_alone)
     cr_expect_str_eq(text, "postkey: gone\n");
     cr_expect_null(error_meaning(error));
     cr_expect_eq(error_retry_after(error), -1);
+    error_set_meaning(error, "ignored");
+    cr_expect_null(error_meaning(error));
     error_set_remedy(error, "ignored");
     cr_expect_null(error_remedy(error));
 }

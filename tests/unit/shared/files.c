@@ -90,6 +90,30 @@ Test(files, a_missing_file_a_folder_and_a_long_one_are_told_apart)
     cr_expect(g_error_matches(too_long, POSTKEY_ERROR, POSTKEY_ERROR_REFUSED));
 }
 
+Test(files, what_fails_is_told_in_three_parts)
+{
+    g_autofree char *nowhere = in_folder("none/file");
+    gsize len;
+    for (guint i = 0; i < 5; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+        int busy;
+        if (i == 0)
+            text = fileio_read(nowhere, 10, &len, NULL, &error);
+        else if (i == 1)
+            text = fileio_read(folder, 10, &len, NULL, &error);
+        else if (i == 2)
+            text = fileio_read_fd(1000000, 10, &len, &error);
+        else if (i == 3)
+            (void)fileio_replace(nowhere, "x", 1, 0600, &error); /* the error tells */
+        else
+            (void)fileio_lock(nowhere, FALSE, &busy, &error); /* likewise */
+        cr_assert_not_null(error, "case %u", i);
+        cr_expect_not_null(error_meaning(error), "%s", error->message);
+        cr_expect_not_null(error_remedy(error), "%s", error->message);
+    }
+}
+
 Test(files, a_lock_is_held_by_one_and_given_back_by_close)
 {
     g_autofree char *path = in_folder("lock");

@@ -42,6 +42,31 @@ Test(json, what_cjson_lets_pass_is_refused)
     }
 }
 
+/* An object with 2^17 keys. "ab" and "bA" have the same hash in GLib's tables, and so has whatever
+ * is made of as many of them. */
+static char *object_of_keys_with_one_hash(gboolean last_twice)
+{
+    GString *text = g_string_new("{");
+    guint count = 1U << 17;
+    for (guint i = 0; i < count; i++) {
+        guint chosen = last_twice && i == 0 ? count - 1 : i;
+        g_string_append_c(text, '"');
+        for (guint bit = 0; bit < 17; bit++)
+            g_string_append(text, chosen >> bit & 1 ? "bA" : "ab");
+        g_string_append(text, i + 1 < count ? "\":0," : "\":0}");
+    }
+    return g_string_free(text, FALSE);
+}
+
+Test(json, keys_chosen_to_collide_are_compared_without_a_stall, .timeout = 60)
+{
+    g_autofree char *text = object_of_keys_with_one_hash(FALSE);
+    g_autofree char *twice = object_of_keys_with_one_hash(TRUE);
+    g_autoptr(cJSON) value = parse(text);
+    cr_expect_not_null(value);
+    cr_expect_null(parse(twice));
+}
+
 Test(json, a_nul_byte_inside_the_text_is_refused)
 {
     static const char text[] = "{\"a\":1}\0{\"b\":2}";
