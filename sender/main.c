@@ -5,6 +5,7 @@
 #include "intake.h"
 #include "log.h"
 #include "maillog.h"
+#include "queue_call.h"
 #include "serve.h"
 
 #include <fcntl.h>
@@ -91,18 +92,32 @@ static int send_one(const Options *options)
     return dispatch_send(dispatch, &request, addresses);
 }
 
+/* Whether a runner looks after the queue already: what is due is sent without us. */
+static gboolean is_served(const Options *options)
+{
+    g_autofree char *folder = paths_queue_dir(options->scope);
+    g_autofree char *path = g_build_filename(folder, "runner.sock", NULL);
+    g_autoptr(QueueCall) runner = queue_call_connect(path, TRUE, NULL); /* else there is none */
+    return runner != NULL;
+}
+
 /* Becomes the program that knows the queue. */
 static int run_queue(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     const char *argv[] = {"postkey-queue", "list", NULL, NULL, NULL};
+    gsize n = 2;
+    if (options->mode == MODE_RUN && is_served(options))
+        return EX_OK;
     if (options->mode == MODE_RUN) {
         argv[1] = "run";
-        argv[2] = "--once";
+        argv[n++] = "--once";
     } else if (options->mode == MODE_RETRY) {
         argv[1] = "retry";
-        argv[2] = options->queue_id;
+        argv[n++] = options->queue_id;
     }
+    if (options->scope != PATHS_ANY)
+        argv[n++] = options->scope == PATHS_SYSTEM ? "--system" : "--user";
     g_autofree char *program = paths_sibling_program(argv[0]);
     if (program)
         (void)execv(program, (char *const *)argv); /* it returns only when it fails */

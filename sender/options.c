@@ -103,7 +103,7 @@ static const char help[] =
     "  -bs                 SMTP on standard input and output, for programs and inetd-style "
     "sockets\n"
     "  -bp                 the queue; so does the name mailq\n"
-    "  -q                  send what waits in the queue; -qI ID: that message\n"
+    "  -q                  send what is due in the queue; -qI ID: that message now\n"
     "  -bi                 nothing, as /etc/aliases needs no index; so does the name newaliases\n"
     "\n"
     "A recipient without a domain (root) is looked up in /etc/aliases; what is left goes to root=\n"

@@ -17,7 +17,7 @@ typedef enum {
     MODE_SEND,
     MODE_SMTP,  /* -bs: SMTP on standard input and output */
     MODE_LIST,  /* -bp, or called mailq: the queue */
-    MODE_RUN,   /* -q, with an interval or a selection that means nothing here: sends what waits */
+    MODE_RUN,   /* -q, with an interval or a selection that means nothing here: sends what is due */
     MODE_RETRY, /* -qI ID: sends one of those */
     MODE_ALIASES, /* -bi, -I, or called newaliases: nothing to do, the aliases are read as they are
                    */

@@ -489,8 +489,11 @@ def test_mailq_lists_the_queue_and_q_sends_what_waits(ready):
     assert ready.run([ready.sender, "-bp"]).ok().count("\n") == listed.count("\n")
     name = ready.envelopes()[0]["id"]
     ready.run([ready.sender, f"-qI{name}"]).ok()
-    ready.run([ready.sender, "-q"])
+    ready.run([ready.sender, "-q"]).ok()
     wait_until(lambda: mailer.mails(), "it is sent")
+    assert mailer.mail()["recipients"] == [A]
+    ready.run([ready.sender, "-q15m", "--user"]).ok()
+    ready.run([ready.path("mailq"), "--user"]).ok()
 
 
 def test_check_says_what_would_be_done_and_sends_nothing(mailer, aliases):
