@@ -189,6 +189,16 @@ def test_bsd_mailx_tells_the_exit_code_and_leaves_a_dead_letter(mailer):
     assert os.path.exists(letter) and mailer.mails() == []
 
 
+@pytest.mark.parametrize("way", ["now", "auto"])
+def test_notices_are_asked_for_with_and_without_the_queue(mailer, way):
+    mailer.google.set({"smtp.extensions": ["STARTTLS", "AUTH", "SIZE", "PIPELINING", "CHUNKING", "DSN"]})
+    assert mailer.send("-N", "delay,failure", "-Rfull", "-V", "id+7", A, deliver=way).code == 0
+    assert mailer.send("-N", "never", A, deliver=way).code == 0
+    one, two = mailer.mails()
+    assert {"RET=FULL", "ENVID=id+2B7"} <= set(one["mail_params"])
+    assert "NOTIFY=FAILURE,DELAY" in one["rcpt_params"][0] and "NOTIFY=NEVER" in two["rcpt_params"][0]
+
+
 # ---- programs of servers ----
 
 
@@ -299,6 +309,15 @@ def test_a_kept_message_to_root_knows_its_way_when_it_is_sent(ready):
     mail = wait_until(lambda: mailer.mails(), "the runner sends it")[0]
     assert mail["recipients"] == [ME] and mail["mail_from"] == ME
     assert field(mail, "From") == f'"root on web1.lan" <{ME}>'
+
+
+def test_a_bounce_finds_the_person_behind_a_sender_of_the_machine(ready):
+    mailer = Mailer(ready)
+    mailer.google.smtp("RCPT", "reply", match="b@", reply=NO_SUCH_USER)
+    assert mailer.send("-f", "root@web1.lan", A, B, deliver="queue").code == 0
+    mails = wait_until(lambda: mailer.mails()[1:] and mailer.mails(), "message and bounce are sent")
+    assert [mail["recipients"] for mail in mails] == [[A], [ME]]
+    assert B.encode() in mails[1]["bytes"] and b"5.1.1" in mails[1]["bytes"]
 
 
 def test_with_patterns_the_account_sends_only_as_they_say(ready):
