@@ -202,7 +202,7 @@ static gboolean expand(Search *search, const char *address, guint depth)
     g_autofree char *local = g_strndup(address, (gsize)(strrchr(address, '@') - address));
     char *name = g_ascii_strdown(local, -1); /* the table's, once it is in it */
     const char *value = g_hash_table_lookup(search->aliases->values, name);
-    Meeting meeting = GPOINTER_TO_INT(g_hash_table_lookup(search->names, name));
+    Meeting meeting = (Meeting)GPOINTER_TO_INT(g_hash_table_lookup(search->names, name));
     if (!value || depth == ALIASES_MAX_DEPTH || meeting != NEVER_MET) {
         g_free(name);
         return meeting == DONE || add(search, address);

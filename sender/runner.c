@@ -333,7 +333,9 @@ gboolean runner_run(const RunnerOptions *options, GError **error)
     Runner *runner = g_new0(Runner, 1);
     runner->options = options;
     runner->spool = spool_open(folder, NULL, error);
-    if (!runner->spool || lock_queue(runner->spool, error) < 0)
-        return FALSE;
-    return run(runner, error);
+    if (runner->spool && lock_queue(runner->spool, error) >= 0)
+        return run(runner, error);
+    spool_close(runner->spool); /* there are no threads yet */
+    g_free(runner);
+    return FALSE;
 }
