@@ -40,7 +40,7 @@ FuzzVerdict fuzz_target(const guint8 *bytes, gsize len)
     const char *argv[WORDS_MAX + 1] = {"sendmail"};
     int argc = 0;
     g_autofree char *copy = g_memdup2(bytes, len);
-    const char *at = copy, *end = copy + len, *nul;
+    const char *at = copy, *end = copy ? copy + len : NULL, *nul;
     while (argc < WORDS_MAX && at < end && (nul = memchr(at, 0, (gsize)(end - at)))) {
         argv[argc++] = at;
         at = nul + 1;
