@@ -279,8 +279,9 @@ def asked(world):
     """A command that waits for a password on a terminal of its own, which we look at from outside."""
     world.start_broker()
     controller, terminal = pty.openpty()
+    # A group of its own below us: the kernel lets no group stop whose parents are gone, as ours may be in CI.
     asking = subprocess.Popen([program("postkey"), "add", "app-password", "--provider", "test", ME], env=world.env,
-                              stdin=terminal, stdout=terminal, stderr=terminal)
+                              stdin=terminal, stdout=terminal, stderr=terminal, process_group=0)
     try:
         assert b"not shown" in read_terminal(controller, b"not shown")
         assert not shows_what_is_typed(terminal)
@@ -305,7 +306,7 @@ def test_a_prompt_that_is_ended_leaves_a_terminal_that_shows_what_is_typed(world
 def test_a_prompt_that_is_suspended_shows_nothing_when_it_goes_on(world):
     with asked(world) as (asking, controller, terminal):
         asking.send_signal(signal.SIGTSTP)
-        os.waitid(os.P_PID, asking.pid, os.WSTOPPED | os.WNOWAIT)
+        wait_until(lambda: os.waitid(os.P_PID, asking.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG), "it stops")
         assert shows_what_is_typed(terminal), "the shell has its terminal back"
         asking.send_signal(signal.SIGCONT)
         wait_until(lambda: not shows_what_is_typed(terminal), "it hides again")
