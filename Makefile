@@ -5,7 +5,7 @@
 #   make check      install what is missing, then run every test
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
-#   make bench      measure the broker beside the limit of the machine
+#   make bench      measure broker and sender beside others; BENCH=broker or BENCH=send: only one
 #   make install    PREFIX=/usr/local DESTDIR=
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -193,16 +193,19 @@ test: all headers layers $(UNIT_TESTS) $(REPLAYS)
 	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
 	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 
-# The broker beside the limit of the machine.
-BENCHES := $(addprefix $(BUILD)/bench/,latency load spawn)
+# The broker beside the limit of the machine, the sender beside msmtp, curl and Postfix.
+BENCH ?= broker send
+BENCHES := $(addprefix $(BUILD)/bench/,latency load spawn run line)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/peer.o
-	@echo '  LINK  $@'; mkdir -p $(@D); $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $^
+	@echo '  LINK  $@'; mkdir -p $(@D); $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)
+$(BUILD)/bench/line: $(BUILD)/obj/tests/bench/packet.o
 .SECONDARY: $(call objects,$(wildcard tests/bench/*.c))
 .PHONY: bench bench-installed
 bench: deps-bench
 	@$(MAKE) --no-print-directory bench-installed
 bench-installed: all $(SIM) $(BENCHES)
-	@POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/bench.py
+	@set -e; export POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1; \
+	  for part in $(BENCH); do /usr/bin/python3 tests/bench/$$part.py; done
 
 .PHONY: check
 check: deps-tests

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""make bench: the broker beside the limit of the machine, measured in the same run. POSTKEY_BUILD names the build.
+"""make bench BENCH=broker: the broker beside the limit of the machine, measured in the same run. POSTKEY_BUILD names the build.
 
 What cannot be measured here is skipped, and named. Nothing fails: figures are for reading."""
 import json

@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+"""make bench BENCH=send [SEND="--json"]: postkey-send beside msmtp and curl, in the same run, in turns.
+
+The server is the small Google, at the other end of a line whose round trip takes 50 ms (wire.py). "Round trips": how
+often a client, or its kernel, waited for the other side before it went on (line.c), TCP's handshake being the first; "wall": from the start
+of the process to its end; "ratio": ours to the other's, or what the line says. Medians of RUNS. What cannot be
+measured here is skipped, and named. Nothing fails: figures are for reading."""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../e2e"))
+
+from clients import TO, Curl, Msmtp, Postkey  # noqa: E402
+from processes import adopt_orphans  # noqa: E402
+from small_google import ME  # noqa: E402
+from wire import wire  # noqa: E402
+from world import BUILD, World, program  # noqa: E402
+
+RUNS = 7
+ROUND_TRIP_MS = 50
+PATIENCE = 300
+NO_LINE = 3  # line.c's exit code
+
+
+class Report:
+    def __init__(self, as_json):
+        self.as_json, self.rows = as_json, []
+
+    def say(self, text=""):
+        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def head(self, what, *columns):
+        self.say(f"\n{what:52}" + "".join(f"{column:>14}" for column in columns))
+        self.what = what
+
+    def row(self, name, *figures, ratio=None, aim=None, **data):
+        verdict = "" if ratio is None else f"  {ratio:6.3f}"
+        if aim is not None:
+            verdict += f"  (aim <= {aim}: {'met' if ratio <= aim else 'MISSED'})"
+        self.say(f"  {name:50}" + "".join(f"{figure:>14}" for figure in figures) + verdict)
+        self.rows.append({"what": self.what, "name": name, **data, "ratio": ratio, "aim": aim})
+
+    def skip(self, name, why):
+        self.say(f"  {name:50}{'skipped':>14}  {why}")
+        self.rows.append({"what": self.what, "name": name, "skipped": why})
+
+
+class Bench:
+    def __init__(self, world, way, report, runs):
+        self.world, self.way, self.report, self.runs = world, way, report, runs
+        self.postkey, self.msmtp, self.curl = Postkey(world), Msmtp(world, "xoauth2"), Curl(world, way)
+        self.clients = [self.postkey, self.msmtp, Msmtp(world, "oauthbearer"), self.curl]
+
+    def message(self, size):
+        """A file with a message of about that many bytes, its lines ended by CRLF: curl sends what it is given."""
+        path = self.world.path(f"message-{size}")
+        head = f"From: {ME}\r\nTo: {TO}\r\nSubject: bench\r\nDate: Mon, 02 Nov 2026 10:00:00 +0100\r\n" \
+               "Message-ID: <bench@example.test>\r\n\r\n"
+        line = "x" * 76 + "\r\n"
+        with open(path, "w", newline="") as f:
+            f.write(head + line * max(1, (size - len(head)) // len(line)))
+        return path
+
+    def once(self, client, path):
+        """Milliseconds, kB at most, and what passed on the line."""
+        self.way.count()
+        done = subprocess.run([program("bench/run"), path, *client.command(path)], env=self.world.env,
+                              capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        us, peak_kb, code = done.stdout.split()
+        assert code == "0", f"{client.name} ended with {code}: {done.stderr}"
+        return {"wall_ms": float(us) / 1000, "peak_kb": int(peak_kb)} | self.way.count()
+
+    def in_turns(self, clients, path, times=1):
+        """For each client the medians of what `times` runs took together."""
+        found = {client: [] for client in clients}
+        for _ in range(self.runs):
+            for client in clients:
+                runs = [self.once(client, path) for _ in range(times)]
+                found[client].append({key: sum(run[key] for run in runs) for key in runs[0]})
+        return {client: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+                for client, runs in found.items()}
+
+    def present(self):
+        for client in self.clients:
+            if client.missing:
+                self.report.skip(client.name, "is not installed (packaging/install-dependencies bench)")
+        return [client for client in self.clients if not client.missing]
+
+    def to(self, host, port, tls_first):
+        for client in self.clients:
+            client.server(host, port, tls_first)
+
+    def to_port(self, number):
+        key = "submissions_port" if number == 465 else "submission_port"
+        self.to("localhost", self.way.port(self.world.google.at[key]), number == 465)
+
+    # ---- what is measured ----
+
+    def small_mail(self, number):
+        self.to_port(number)
+        self.report.head(f"one mail of 1 kB, port {number}, {ROUND_TRIP_MS} ms", "round trips", "wall", "beyond them")
+        self.way.delay(ROUND_TRIP_MS)
+        found = self.in_turns(self.present(), self.message(1000))
+        self.way.delay(0)
+        ours = found[self.postkey]["wall_ms"]
+        for client, run in found.items():
+            trips = run["round_trips"]
+            ratio = ours / run["wall_ms"] if client is not self.postkey else None
+            self.report.row(client.name, f"{trips:.0f}", f"{run['wall_ms']:.1f} ms",
+                            f"{run['wall_ms'] - trips * ROUND_TRIP_MS:.1f} ms", ratio=ratio,
+                            aim=0.45 if client is self.msmtp else None, round_trips=trips, wall_ms=run["wall_ms"])
+
+    def ten_mails(self):
+        self.to_port(465)
+        self.report.head(f"ten mails from ten processes, port 465, {ROUND_TRIP_MS} ms", "round trips", "wall")
+        self.report.skip("with a runner", "there is no runner yet")
+
+    def queue(self):
+        self.report.head(f"100 queued mails flushed, port 465, {ROUND_TRIP_MS} ms", "round trips", "wall")
+        self.report.skip("postkey-queue run", "there is no runner yet")
+
+    def large_mail(self):
+        path = self.message(20 * 1000 * 1000)
+        size = os.path.getsize(path)
+        self.report.head("one mail of 20 MB, no delay, port 465", "wall", "bytes sent")
+        clients = self.present()
+        self.to_port(465)
+        sent = {client: self.once(client, path)["sent"] for client in clients}
+        self.to("127.0.0.1", self.world.google.at["submissions_port"], True)
+        found = self.in_turns(clients, path)
+        for client, run in found.items():
+            ratio = found[self.postkey]["wall_ms"] / run["wall_ms"] if client is not self.postkey else None
+            self.report.row(client.name, f"{run['wall_ms']:.1f} ms", f"{sent[client]}", ratio=ratio,
+                            aim=1 if client is self.curl else None, wall_ms=run["wall_ms"], sent=sent[client])
+        self.report.row("bytes that postkey-send sent, to those of the message", "", f"{size}",
+                        ratio=sent[self.postkey] / size, aim=1.02, size=size)
+
+    def memory(self):
+        self.report.head("peak memory, no delay, port 465", "1 kB", "25 MB")
+        clients = self.present()
+        self.to("127.0.0.1", self.world.google.at["submissions_port"], True)
+        small = self.in_turns(clients, self.message(1000))
+        large = self.in_turns(clients, self.message(25 * 1000 * 1000))
+        for client in clients:
+            kb = [run[client]["peak_kb"] for run in (small, large)]
+            self.report.row(client.name, *(f"{n:.0f} kB" for n in kb), ratio=kb[1] / kb[0],
+                            aim=1.02 if client is self.postkey else None, small_kb=kb[0], large_kb=kb[1])
+
+
+def measure(arguments):
+    adopt_orphans()
+    report = Report(arguments.json)
+    way = wire()
+    report.say(f"postkey bench, sending: {BUILD}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, "
+               f"{arguments.runs} runs; {way.what}")
+    with World() as world:
+        world.authorize()
+        bench = Bench(world, way, report, arguments.runs)
+        bench.small_mail(465)
+        bench.small_mail(587)
+        bench.ten_mails()
+        bench.queue()
+        bench.large_mail()
+        bench.memory()
+    if arguments.json:
+        json.dump(report.rows, sys.stdout, indent=1)
+        print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="postkey-send beside other programs")
+    parser.add_argument("--json", action="store_true", help="the figures on stdout, the table on stderr")
+    parser.add_argument("--relay", action="store_true", help="the relay also where there could be a line")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    arguments = parser.parse_args()
+    if "LINE_FD" not in os.environ and not arguments.relay:
+        with tempfile.TemporaryDirectory(prefix="pk.") as folder:
+            code = subprocess.run([program("bench/line"), folder, sys.executable, *sys.argv]).returncode
+        if code != NO_LINE:
+            sys.exit(code)
+    measure(arguments)
+
+
+main()
