@@ -8,21 +8,25 @@ measured here is skipped, and named. Nothing fails: figures are for reading."""
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 
 from clients import TO, Curl, Msmtp, Postkey  # noqa: E402
-from processes import adopt_orphans  # noqa: E402
+from processes import adopt_orphans, peer_pid, wait_until  # noqa: E402
 from small_google import ME  # noqa: E402
 from wire import wire  # noqa: E402
 from world import BUILD, World, program  # noqa: E402
 
 RUNS = 7
+TEN = 10
+MANY = 100
 ROUND_TRIP_MS = 50
 PATIENCE = 300
 NO_LINE = 3  # line.c's exit code
@@ -51,11 +55,40 @@ class Report:
         self.rows.append({"what": self.what, "name": name, "skipped": why})
 
 
+def has_queue():
+    """Not every build has one."""
+    return os.path.exists(program("postkey-queue"))
+
+
+class Runner:
+    """postkey-queue run, without a session at first."""
+
+    def __init__(self, world):
+        self.world = world
+
+    def __enter__(self):
+        path = self.world.path("state", "postkey", "queue", "runner.sock")
+        self.program = self.world.start(program("postkey-queue"), "run")
+        wait_until(lambda: peer_pid(path) == self.program.pid, "the runner listens")
+        return self
+
+    def stop_for_now(self):
+        os.kill(self.program.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.program.pid, signal.SIGCONT)
+
+    def __exit__(self, *_):
+        self.world.programs.remove(self.program)
+        self.program.stop()
+
+
 class Bench:
     def __init__(self, world, way, report, runs):
         self.world, self.way, self.report, self.runs = world, way, report, runs
         self.postkey, self.msmtp, self.curl = Postkey(world), Msmtp(world, "xoauth2"), Curl(world, way)
-        self.clients = [self.postkey, self.msmtp, Msmtp(world, "oauthbearer"), self.curl]
+        self.now = [Postkey(world, "postkey-send --deliver=now", "--deliver=now")] if has_queue() else []
+        self.clients = [self.postkey, *self.now, self.msmtp, Msmtp(world, "oauthbearer"), self.curl]
 
     def message(self, size):
         """A file with a message of about that many bytes, its lines ended by CRLF: curl sends what it is given."""
@@ -82,10 +115,18 @@ class Bench:
         found = {client: [] for client in clients}
         for _ in range(self.runs):
             for client in clients:
-                runs = [self.once(client, path) for _ in range(times)]
-                found[client].append({key: sum(run[key] for run in runs) for key in runs[0]})
-        return {client: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-                for client, runs in found.items()}
+                found[client].append(self.sum(self.once(client, path) for _ in range(times)))
+        return {client: self.medians(runs) for client, runs in found.items()}
+
+    @staticmethod
+    def sum(runs):
+        runs = list(runs)
+        return {key: sum(run[key] for run in runs) for key in runs[0]}
+
+    @staticmethod
+    def medians(runs):
+        runs = list(runs)
+        return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
     def present(self):
         for client in self.clients:
@@ -119,12 +160,59 @@ class Bench:
 
     def ten_mails(self):
         self.to_port(465)
+        self.way.delay(ROUND_TRIP_MS)
+        path = self.message(1000)
         self.report.head(f"ten mails from ten processes, port 465, {ROUND_TRIP_MS} ms", "round trips", "wall")
-        self.report.skip("with a runner", "there is no runner yet")
+        found = self.in_turns(self.present(), path, TEN)
+        if has_queue():
+            found = {"with a runner": self.medians(self.with_runner(path) for _ in range(self.runs))} | found
+        else:
+            self.report.skip("with a runner", "there is no postkey-queue")
+        self.way.delay(0)
+        ours = found.get("with a runner", found[self.postkey])["wall_ms"]
+        for who, run in found.items():
+            name = getattr(who, "name", who)
+            self.report.row(name, f"{run['round_trips']:.0f}", f"{run['wall_ms']:.0f} ms",
+                            ratio=None if who == "with a runner" else ours / run["wall_ms"],
+                            aim=0.2 if who is self.msmtp else None, round_trips=run["round_trips"],
+                            wall_ms=run["wall_ms"])
+
+    def with_runner(self, path):
+        """Ten, one behind the other, beside a runner that has no session yet."""
+        with Runner(self.world):
+            return self.sum(self.once(self.postkey, path) for _ in range(TEN))
 
     def queue(self):
-        self.report.head(f"100 queued mails flushed, port 465, {ROUND_TRIP_MS} ms", "round trips", "wall")
-        self.report.skip("postkey-queue run", "there is no runner yet")
+        self.report.head(f"{MANY} queued mails flushed, port 465, {ROUND_TRIP_MS} ms", "round trips", "wall", "each")
+        if not has_queue():
+            self.report.skip("postkey-queue run", "there is no postkey-queue")
+            return
+        self.to_port(465)
+        login = self.once(self.postkey, self.message(1000))["round_trips"] - 1
+        run = self.medians(self.flush() for _ in range(max(1, self.runs // 2)))
+        each = (run["round_trips"] - login) / MANY
+        self.report.row("postkey-queue run", f"{run['round_trips']:.0f}", f"{run['wall_ms']:.0f} ms",
+                        f"{run['wall_ms'] / MANY:.1f} ms", round_trips=run["round_trips"], wall_ms=run["wall_ms"])
+        self.report.row(f"round trips for each mail, without the login's {login:.0f}", "", "", f"{each:.2f}",
+                        ratio=each, aim=1)
+
+    def flush(self):
+        """From the moment on when the runner, stopped while the queue was filled, may go on."""
+        google, path = self.world.google, self.message(1000)
+        queued = Postkey(self.world, "queued", "--deliver=queue")
+        with Runner(self.world) as runner:
+            runner.stop_for_now()
+            for _ in range(MANY):
+                self.once(queued, path)
+            self.way.delay(ROUND_TRIP_MS)
+            self.way.count()
+            before = google.count("smtp.messages")
+            start = time.monotonic()
+            runner.go_on()
+            google.wait("smtp.messages", before + MANY, patience=PATIENCE)
+            took = {"wall_ms": (time.monotonic() - start) * 1000} | self.way.count()
+            self.way.delay(0)
+            return took
 
     def large_mail(self):
         path = self.message(20 * 1000 * 1000)
@@ -154,6 +242,10 @@ class Bench:
                             aim=1.02 if client is self.postkey else None, small_kb=kb[0], large_kb=kb[1])
 
 
+PARTS = {"465": lambda bench: bench.small_mail(465), "587": lambda bench: bench.small_mail(587),
+         "ten": Bench.ten_mails, "queue": Bench.queue, "large": Bench.large_mail, "memory": Bench.memory}
+
+
 def measure(arguments):
     adopt_orphans()
     report = Report(arguments.json)
@@ -163,12 +255,8 @@ def measure(arguments):
     with World() as world:
         world.authorize()
         bench = Bench(world, way, report, arguments.runs)
-        bench.small_mail(465)
-        bench.small_mail(587)
-        bench.ten_mails()
-        bench.queue()
-        bench.large_mail()
-        bench.memory()
+        for part in arguments.part or PARTS:
+            PARTS[part](bench)
     if arguments.json:
         json.dump(report.rows, sys.stdout, indent=1)
         print()
@@ -179,7 +267,10 @@ def main():
     parser.add_argument("--json", action="store_true", help="the figures on stdout, the table on stderr")
     parser.add_argument("--relay", action="store_true", help="the relay also where there could be a line")
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("part", nargs="*", help=f"only these of: {' '.join(PARTS)}")
     arguments = parser.parse_args()
+    for part in arguments.part:
+        part in PARTS or parser.error(f"there is no part {part}")
     if "LINE_FD" not in os.environ and not arguments.relay:
         with tempfile.TemporaryDirectory(prefix="pk.") as folder:
             code = subprocess.run([program("bench/line"), folder, sys.executable, *sys.argv]).returncode
