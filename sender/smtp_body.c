@@ -4,14 +4,15 @@
  * refusal is noticed early. */
 #define CHUNK_LEN ((guint64)256 * 1024)
 
-/* How often progress is told. */
-#define PROGRESS_STEP_LEN ((guint64)64 * 1024)
+/* How often progress is told, and a deadline set: the clock is not asked for each line. */
+#define STEP_LEN ((guint64)64 * 1024)
 
 /* The message on its way out. */
 typedef struct {
     SmtpSending *sending;
     guint64 done;     /* bytes that were handed on */
     guint64 left;     /* of them, what may still come in this chunk */
+    Deadline until;   /* of the block that they belong to */
     guint owed;       /* chunks whose reply was not heard yet */
     Reply *refusal;   /* of a chunk; NULL: none */
     gboolean stopped; /* on purpose, between two chunks */
@@ -40,11 +41,16 @@ static gboolean carry(Stream *stream, const char *bytes, gsize len, GError **err
 {
     const SmtpMail *mail = stream->sending->mail;
     const SmtpSession *session = stream->sending->session;
-    guint64 before = stream->done / PROGRESS_STEP_LEN, size = stream->sending->size;
-    if (!transport_carry(session->transport, bytes, len, block_deadline(session), error))
+    guint64 before = stream->done / STEP_LEN, size = stream->sending->size;
+    if (stream->until == 0)
+        stream->until = block_deadline(session);
+    if (!transport_carry(session->transport, bytes, len, stream->until, error))
         return FALSE;
     stream->done += len;
-    if (mail->progress && stream->done / PROGRESS_STEP_LEN > before)
+    if (stream->done / STEP_LEN == before)
+        return TRUE;
+    stream->until = 0;
+    if (mail->progress)
         mail->progress(MIN(stream->done, size), size, mail->progress_data);
     return TRUE;
 }

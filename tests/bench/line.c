@@ -219,9 +219,10 @@ static bool answer(int control)
     if (sscanf(request, "delay %lf", &line.delay_us) == 1) {
         strcpy(reply, "ok\n");
     } else {
-        (void)snprintf(reply, sizeof reply,
-                       "{\"connections\":%lu,\"round_trips\":%lu,\"sent\":%llu,\"received\":%llu}\n",
-                       line.connections, line.round_trips, line.sent, line.received);
+        (void)snprintf(
+            reply, sizeof reply,
+            "{\"connections\":%lu,\"round_trips\":%lu,\"sent\":%llu,\"received\":%llu}\n",
+            line.connections, line.round_trips, line.sent, line.received);
         line.connections = line.round_trips = 0;
         line.sent = line.received = 0;
     }

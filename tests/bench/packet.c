@@ -66,8 +66,8 @@ void packet_readdress(uint8_t *bytes, size_t len, uint32_t from, uint32_t to)
     /* TCP's covers the addresses, the protocol and the length too (RFC 9293 section 3.1). */
     uint8_t *tcp = bytes + at;
     memset(tcp + offsetof(struct tcphdr, check), 0, sizeof sum);
-    uint32_t pseudo = add_words(IPPROTO_TCP + (uint32_t)(len - at), (const uint8_t *)addresses,
-                                sizeof addresses);
+    uint32_t pseudo =
+        add_words(IPPROTO_TCP + (uint32_t)(len - at), (const uint8_t *)addresses, sizeof addresses);
     sum = fold(add_words(pseudo, tcp, len - at));
     memcpy(tcp + offsetof(struct tcphdr, check), &sum, sizeof sum);
 }
