@@ -67,10 +67,14 @@ static void note_fault(Scan *scan, BodyFault fault)
 
 static gboolean has_eight_bit(const char *bytes, gsize len)
 {
-    guchar all = 0;
+    guint64 all = 0, word = 0;
+    for (; len >= sizeof word; bytes += sizeof word, len -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        all |= word;
+    }
     for (gsize i = 0; i < len; i++)
         all |= (guchar)bytes[i];
-    return all >= 0x80;
+    return (all & G_GUINT64_CONSTANT(0x8080808080808080)) != 0;
 }
 
 static void scan_piece(Scan *scan, const Line *piece)
