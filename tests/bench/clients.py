@@ -31,10 +31,11 @@ class Postkey(Client):
     def __init__(self, world, name="postkey-send", *options):
         super().__init__(world, name)
         self.options = options
+        self.settings = {}  # of the provider, beside the server
 
     def server(self, host, port, tls_first):
         """From now on this one."""
-        self.world.configure(smtp=f"{host}:{port} {'tls' if tls_first else 'starttls'}")
+        self.world.configure(smtp=f"{host}:{port} {'tls' if tls_first else 'starttls'}", **self.settings)
         self.world.reload()
 
     def command(self, path):

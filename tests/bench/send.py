@@ -18,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 
+import postfix  # noqa: E402
 from clients import TO, Curl, Msmtp, Postkey  # noqa: E402
 from processes import adopt_orphans, peer_pid, wait_until  # noqa: E402
 from small_google import ME  # noqa: E402
@@ -29,6 +30,9 @@ TEN = 10
 MANY = 100
 ROUND_TRIP_MS = 50
 PATIENCE = 300
+RELAYS = {"as it comes": {}, "connections reused": {"smtp_tls_connection_reuse": "yes"},
+          "one connection, as ours": {"smtp_tls_connection_reuse": "yes", "initial_destination_concurrency": "1",
+                                      "default_destination_concurrency_limit": "1"}}
 NO_LINE = 3  # line.c's exit code
 
 
@@ -88,7 +92,9 @@ class Bench:
         self.world, self.way, self.report, self.runs = world, way, report, runs
         self.postkey, self.msmtp, self.curl = Postkey(world), Msmtp(world, "xoauth2"), Curl(world, way)
         self.now = [Postkey(world, "postkey-send --deliver=now", "--deliver=now")] if has_queue() else []
-        self.clients = [self.postkey, *self.now, self.msmtp, Msmtp(world, "oauthbearer"), self.curl]
+        self.queued = Postkey(world, "queued", "--deliver=queue")
+        self.others = [self.msmtp, Msmtp(world, "oauthbearer"), self.curl]
+        self.clients = [self.postkey, *self.now, *self.others]
 
     def message(self, size):
         """A file with a message of about that many bytes, its lines ended by CRLF: curl sends what it is given."""
@@ -153,7 +159,7 @@ class Bench:
         ours = found[self.postkey]["wall_ms"]
         for client, run in found.items():
             trips = run["round_trips"]
-            ratio = ours / run["wall_ms"] if client is not self.postkey else None
+            ratio = ours / run["wall_ms"] if client in self.others else None
             self.report.row(client.name, f"{trips:.0f}", f"{run['wall_ms']:.1f} ms",
                             f"{run['wall_ms'] - trips * ROUND_TRIP_MS:.1f} ms", ratio=ratio,
                             aim=0.45 if client is self.msmtp else None, round_trips=trips, wall_ms=run["wall_ms"])
@@ -173,7 +179,7 @@ class Bench:
         for who, run in found.items():
             name = getattr(who, "name", who)
             self.report.row(name, f"{run['round_trips']:.0f}", f"{run['wall_ms']:.0f} ms",
-                            ratio=None if who == "with a runner" else ours / run["wall_ms"],
+                            ratio=ours / run["wall_ms"] if who in (self.postkey, *self.others) else None,
                             aim=0.2 if who is self.msmtp else None, round_trips=run["round_trips"],
                             wall_ms=run["wall_ms"])
 
@@ -196,14 +202,16 @@ class Bench:
         self.report.row(f"round trips for each mail, without the login's {login:.0f}", "", "", f"{each:.2f}",
                         ratio=each, aim=1)
 
+    def fill_queue(self, runner, path):
+        runner.stop_for_now()
+        for _ in range(MANY):
+            self.once(self.queued, path)
+
     def flush(self):
         """From the moment on when the runner, stopped while the queue was filled, may go on."""
         google, path = self.world.google, self.message(1000)
-        queued = Postkey(self.world, "queued", "--deliver=queue")
         with Runner(self.world) as runner:
-            runner.stop_for_now()
-            for _ in range(MANY):
-                self.once(queued, path)
+            self.fill_queue(runner, path)
             self.way.delay(ROUND_TRIP_MS)
             self.way.count()
             before = google.count("smtp.messages")
@@ -213,6 +221,57 @@ class Bench:
             took = {"wall_ms": (time.monotonic() - start) * 1000} | self.way.count()
             self.way.delay(0)
             return took
+
+    def into_postfix(self):
+        """Each side has the mails in its queue, and may send them then."""
+        self.report.head(f"{MANY} queued mails flushed into a Postfix, no delay, TLS", "wall", "mails/s")
+        why = postfix.why_not() or (None if has_queue() else "there is no postkey-queue")
+        if why:
+            self.report.skip("postkey-queue run, Postfix", why)
+            return
+        with tempfile.TemporaryDirectory(prefix="pk.") as folder:
+            os.chmod(folder, 0o755)  # Postfix's own users go in
+            found = self.beside_postfix(folder)
+        ours = found["postkey-queue run"]["wall_ms"]
+        for name, run in found.items():
+            self.report.row(name, f"{run['wall_ms']:.0f} ms", f"{MANY * 1000 / run['wall_ms']:.0f}",
+                            ratio=None if name == "postkey-queue run" else ours / run["wall_ms"],
+                            wall_ms=run["wall_ms"])
+
+    def beside_postfix(self, folder):
+        path = self.message(1000)
+        server = postfix.Server(os.path.join(folder, "server"))
+        relays = {f"Postfix, {what}": postfix.Relay(os.path.join(folder, f"relay{i}"), server, **settings)
+                  for i, (what, settings) in enumerate(RELAYS.items())}
+        self.trust_also(server.trust)
+        self.postkey.server("127.0.0.1", server.port, True)
+        runs = {"postkey-queue run": [], **{name: [] for name in relays}}
+        for _ in range(max(1, self.runs // 2)):
+            for name, relay in relays.items():
+                relay.hold()
+                relay.take(path, ME, TO, MANY)
+                runs[name].append(self.until_taken(server, relay.flush))
+            with Runner(self.world) as runner:
+                self.fill_queue(runner, path)
+                runs["postkey-queue run"].append(self.until_taken(server, runner.go_on))
+        self.postkey.settings = {}
+        for part in (*relays.values(), server):
+            part.stop()
+        return {name: self.medians(of_one) for name, of_one in runs.items()}
+
+    def until_taken(self, server, go):
+        """From the first to the last, so that what a queue needs to wake up does not count."""
+        before = server.end_of_log()
+        go()
+        first = server.wait_until_taken(1, before)
+        start = time.monotonic()
+        server.wait_until_taken(MANY - 1, first)
+        return {"wall_ms": (time.monotonic() - start) * 1000}
+
+    def trust_also(self, path):
+        """The provider's one file vouches for the small Google and for this one."""
+        with open(self.world.google.at["ca_file"]) as ours, open(path) as other:
+            self.postkey.settings = {"ca_file": self.postkey.write("ca-both.pem", ours.read() + other.read())}
 
     def large_mail(self):
         path = self.message(20 * 1000 * 1000)
@@ -224,7 +283,7 @@ class Bench:
         self.to("127.0.0.1", self.world.google.at["submissions_port"], True)
         found = self.in_turns(clients, path)
         for client, run in found.items():
-            ratio = found[self.postkey]["wall_ms"] / run["wall_ms"] if client is not self.postkey else None
+            ratio = found[self.postkey]["wall_ms"] / run["wall_ms"] if client in self.others else None
             self.report.row(client.name, f"{run['wall_ms']:.1f} ms", f"{sent[client]}", ratio=ratio,
                             aim=1 if client is self.curl else None, wall_ms=run["wall_ms"], sent=sent[client])
         self.report.row("bytes that postkey-send sent, to those of the message", "", f"{size}",
@@ -243,7 +302,8 @@ class Bench:
 
 
 PARTS = {"465": lambda bench: bench.small_mail(465), "587": lambda bench: bench.small_mail(587),
-         "ten": Bench.ten_mails, "queue": Bench.queue, "large": Bench.large_mail, "memory": Bench.memory}
+         "ten": Bench.ten_mails, "queue": Bench.queue, "large": Bench.large_mail, "memory": Bench.memory,
+         "postfix": Bench.into_postfix}
 
 
 def measure(arguments):

@@ -66,11 +66,8 @@ class Relay:
         return self.ports[server_port]
 
     async def _carry(self, server_port, from_client, to_client):
-        talk = {"has_asked": False, "has_closed": False}
-        self.counters["connections"] += 1
-        self.counters["round_trips"] += 1
-        await asyncio.sleep(2 * self.one_way_s)
-        from_server, to_server = await asyncio.open_connection("127.0.0.1", server_port)
+        talk = {"has_asked": True, "has_closed": False}  # a greeting takes a round trip, too
+        up, down = asyncio.Queue(1024), asyncio.Queue(1024)
 
         def asked(data):
             self.counters["sent"] += len(data)
@@ -82,33 +79,36 @@ class Relay:
                 talk["has_asked"] = False
                 self.counters["round_trips"] += 1
 
-        await asyncio.gather(self._one_way(from_client, to_server, asked, lambda data: None),
-                             self._one_way(from_server, to_client, lambda data: None, heard))
+        self.counters["connections"] += 1
+        self.counters["round_trips"] += 1
+        await asyncio.sleep(2 * self.one_way_s)
+        taking = asyncio.create_task(self._take(from_client, up, asked))
+        await asyncio.sleep(self.one_way_s)  # the handshake's last packet
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", server_port)
+        await asyncio.gather(taking, self._deliver(up, to_server, lambda data: None),
+                             self._take(from_server, down, lambda data: None), self._deliver(down, to_client, heard),
+                             return_exceptions=True)  # who has gone has gone
 
-    async def _one_way(self, reader, writer, at_start, at_end):
-        on_their_way = asyncio.Queue(1024)
+    async def _take(self, reader, on_their_way, note):
+        data = True
+        while data:
+            try:
+                data = await reader.read(65536)
+            except ConnectionError:
+                data = b""
+            note(data)
+            await on_their_way.put((time.monotonic() + self.one_way_s, data))
 
-        async def deliver():
-            while True:
-                due, data = await on_their_way.get()
-                await asyncio.sleep(due - time.monotonic())
-                at_end(data)
-                writer.write(data) if data else writer.close()
-                if not data:
-                    return
+    @staticmethod
+    async def _deliver(on_their_way, writer, note):
+        data = True
+        while data:
+            due, data = await on_their_way.get()
+            await asyncio.sleep(due - time.monotonic())
+            note(data)
+            writer.write(data) if data else writer.close()
+            if data:
                 await writer.drain()
-
-        async def take():
-            data = True
-            while data:
-                try:
-                    data = await reader.read(65536)
-                except ConnectionError:
-                    data = b""
-                at_start(data)
-                await on_their_way.put((time.monotonic() + self.one_way_s, data))
-
-        await asyncio.gather(take(), deliver(), return_exceptions=True)  # who has gone has gone
 
 
 def wire():
