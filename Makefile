@@ -193,8 +193,9 @@ test: all headers layers $(UNIT_TESTS) $(REPLAYS)
 	@echo '== skipped, as they need a network, D-Bus and GNOME Keyring ("make check" runs them):' \
 	  unit-broker-session $(basename $(notdir $(wildcard tests/e2e/test_*.py)))
 
-# The broker beside the limit of the machine, the sender beside msmtp, curl and Postfix.
+# The broker beside the limit of the machine, the sender beside msmtp, curl and Postfix. SEND: options of send.py.
 BENCH ?= broker send
+BENCH_RUN = POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench
 BENCHES := $(addprefix $(BUILD)/bench/,latency load spawn run line)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/peer.o
 	@echo '  LINK  $@'; mkdir -p $(@D); $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^)
@@ -204,8 +205,8 @@ $(BUILD)/bench/line: $(BUILD)/obj/tests/bench/packet.o
 bench: deps-bench
 	@$(MAKE) --no-print-directory bench-installed
 bench-installed: all $(SIM) $(BENCHES)
-	@set -e; export POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1; \
-	  for part in $(BENCH); do /usr/bin/python3 tests/bench/$$part.py; done
+	$(if $(filter broker,$(BENCH)),@$(BENCH_RUN)/broker.py)
+	$(if $(filter send,$(BENCH)),@$(BENCH_RUN)/send.py $(SEND))
 
 .PHONY: check
 check: deps-tests
