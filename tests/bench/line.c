@@ -85,7 +85,7 @@ static void enter_namespaces(const char *folder)
 static void bring_up(int control, const char *device)
 {
     struct ifreq request = {0};
-    strcpy(request.ifr_name, device);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device);
     request.ifr_flags = IFF_UP;
     if (ioctl(control, SIOCSIFFLAGS, &request) != 0)
         impossible(device);
@@ -217,7 +217,7 @@ static bool answer(int control)
         return false;
     request[len] = '\0';
     if (sscanf(request, "delay %lf", &line.delay_us) == 1) {
-        strcpy(reply, "ok\n");
+        (void)snprintf(reply, sizeof reply, "ok\n");
     } else {
         (void)snprintf(
             reply, sizeof reply,
