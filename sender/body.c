@@ -108,7 +108,7 @@ gboolean body_scan(int fd, gint64 start, BodyFacts *facts, GError **error)
     *facts = (BodyFacts){0};
     while (line_reader_next(reader, &piece, &failed))
         scan_piece(&scan, &piece);
-    facts->utf8 = !scan.utf8.broken;
+    facts->utf8 = !scan.utf8.broken && scan.utf8.left == 0;
     if (!failed)
         return TRUE;
     g_propagate_error(error, g_steal_pointer(&failed));

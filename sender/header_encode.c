@@ -1,59 +1,12 @@
 #include "header_encode.h"
 
 #include "address.h"
+#include "body.h"
 #include "errors.h"
-#include "stamp.h"
+#include "header_parameters.h"
+#include "header_words.h"
 
 #include <string.h>
-
-/* RFC 5322 section 2.1.1. */
-#define LINE_MAX_LEN 998
-
-static gboolean has_eight_bit(const char *bytes, gsize len)
-{
-    for (gsize i = 0; i < len; i++)
-        if ((guchar)bytes[i] >= 0x80)
-            return TRUE;
-    return FALSE;
-}
-
-/* ---- words ---- */
-
-static void append_encoded(GString *out, const char *bytes, gsize len)
-{
-    g_autofree char *text = g_strndup(bytes, len);
-    g_autofree char *words = stamp_encoded_words(text);
-    g_string_append(out, words);
-}
-
-/* Words of running text: each run of words beyond ASCII, with the blanks between them, becomes
- * encoded words, for between two of these a blank does not count (RFC 2047 section 6.2). */
-static void append_text(GString *out, const char *text, gsize len)
-{
-    const char *end = text + len;
-    while (text < end) {
-        const char *word = text;
-        while (word < end && (*word == ' ' || *word == '\t'))
-            word++;
-        g_string_append_len(out, text, word - text);
-        const char *run_end = NULL, *p = word, *next = word;
-        while (p < end) {
-            while (p < end && *p != ' ' && *p != '\t')
-                p++;
-            if (!has_eight_bit(next, (gsize)(p - next)))
-                break;
-            run_end = p;
-            while (p < end && (*p == ' ' || *p == '\t'))
-                p++;
-            next = p;
-        }
-        text = run_end ? run_end : p;
-        if (run_end)
-            append_encoded(out, word, (gsize)(run_end - word));
-        else
-            g_string_append_len(out, word, p - word);
-    }
-}
 
 /* ---- addresses ---- */
 
@@ -62,83 +15,104 @@ static void append_address(GString *out, const char *bytes, gsize len, gboolean 
 {
     g_autofree char *address = g_strndup(bytes, len);
     g_autofree char *ascii = address_to_ascii(address);
-    if (has_eight_bit(ascii, strlen(ascii)))
+    if (!g_str_is_ascii(ascii))
         *needs_utf8 = TRUE;
     g_string_append(out, ascii);
 }
 
-/* The octets up to and with the character that ends what starts here; all when nothing does. */
-static gsize enclosed_len(const char *text, gsize len, char end)
+/* The octets of the comment at text, with the parenthesis that ends it; all when nothing does. */
+static gsize comment_len(const char *text, gsize len)
 {
     guint depth = 0;
-    for (gsize i = 1; i < len; i++) {
-        if (text[i] == '\\' && end != '>' && i + 1 < len)
+    for (gsize i = 0; i < len; i++) {
+        if (text[i] == '\\')
             i++;
-        else if (end == ')' && text[i] == '(')
+        else if (text[i] == '(')
             depth++;
-        else if (text[i] == end && depth-- == 0)
+        else if (text[i] == ')' && --depth == 0)
             return i + 1;
     }
     return len;
 }
 
-/* A quoted string as encoded words: without its quotes and backslashes. */
-static void append_quoted(GString *out, const char *text, gsize len)
+/* The octets up to and without the first of these characters that is outside of quotes. */
+static gsize len_until(const char *text, gsize len, const char *stops)
+{
+    gboolean quoted = FALSE;
+    for (gsize i = 0; i < len; i++) {
+        if (text[i] == '"')
+            quoted = !quoted;
+        else if (quoted && text[i] == '\\')
+            i++;
+        else if (!quoted && strchr(stops, text[i]))
+            return i;
+    }
+    return len;
+}
+
+/* A comment as one of encoded words, which leaves nothing in it to be nested or escaped. */
+static void append_comment(GString *out, const char *text, gsize len)
 {
     g_autoptr(GString) plain = g_string_new(NULL);
-    for (gsize i = 1; i + 1 < len; i++) {
-        if (text[i] == '\\' && i + 2 < len)
+    gsize end = len > 1 && text[len - 1] == ')' && text[len - 2] != '\\' ? len - 1 : len;
+    for (gsize i = 1; i < end; i++) {
+        if (text[i] == '\\' && i + 1 < end)
             i++;
         g_string_append_c(plain, text[i]);
     }
-    append_encoded(out, plain->str, plain->len);
+    g_string_append_c(out, '(');
+    header_append_encoded(out, plain->str, plain->len);
+    g_string_append_c(out, ')');
 }
 
 /* A phrase, or an address without angle brackets; blanks around it stay. */
-static void append_atoms(GString *out, const char *text, gsize len, gboolean *needs_utf8)
+static void append_words(GString *out, const char *text, gsize len, gboolean phrase,
+                         gboolean *needs_utf8)
 {
     gsize start = 0, end = len;
-    while (start < end && g_ascii_isspace(text[start]))
+    while (start < end && header_is_blank(text[start]))
         start++;
-    while (end > start && g_ascii_isspace(text[end - 1]))
+    while (end > start && header_is_blank(text[end - 1]))
         end--;
     g_string_append_len(out, text, (gssize)start);
-    if (memchr(text + start, '@', end - start))
+    if (!phrase && len_until(text + start, end - start, "@") < end - start)
         append_address(out, text + start, end - start, needs_utf8);
     else
-        append_text(out, text + start, end - start);
+        header_append_text(out, text + start, end - start, TRUE);
     g_string_append_len(out, text + end, (gssize)(len - end));
 }
 
 /* The length of the part of an address list at text. */
 static gsize part_len(const char *text, gsize len)
 {
-    if (*text == '"' || *text == '(' || *text == '<')
-        return enclosed_len(text, len, *text == '"' ? '"' : *text == '(' ? ')' : '>');
-    gsize atoms = 0;
-    while (atoms < len && !strchr("\"(<,;:", text[atoms]))
-        atoms++;
-    return MAX(atoms, 1);
+    if (*text == '(')
+        return comment_len(text, len);
+    if (*text == '<')
+        return MIN(len_until(text, len, ">") + 1, len);
+    return MAX(len_until(text, len, "(<,;:"), 1);
 }
 
-static void append_addresses(GString *out, const char *text, gsize len, gboolean *needs_utf8)
+/* roomy: a comma has a blank behind it, where the line can be folded. */
+static void append_addresses(GString *out, const char *text, gsize len, gboolean encode,
+                             gboolean roomy, gboolean *needs_utf8)
 {
     while (len > 0) {
         gsize part = part_len(text, len);
-        gboolean is_address = *text == '"' && part < len && text[part] == '@';
-        if (!has_eight_bit(text, part)) {
+        gboolean phrase = part < len && (text[part] == '<' || text[part] == ':');
+        if (!encode || !header_has_eight_bit(text, part)) {
             g_string_append_len(out, text, (gssize)part);
-        } else if (*text == '<' || is_address) {
+        } else if (*text == '<') {
             append_address(out, text, part, needs_utf8);
-        } else if (*text == '"') {
-            append_quoted(out, text, part);
-        } else if (*text == '(' && part > 2) {
-            g_string_append_c(out, '(');
-            append_encoded(out, text + 1, part - 2);
-            g_string_append_c(out, ')');
+        } else if (*text == '(') {
+            append_comment(out, text, part);
         } else {
-            append_atoms(out, text, part, needs_utf8);
+            append_words(out, text, part, phrase, needs_utf8);
+            /* An encoded word touches nothing (RFC 2047 section 5). */
+            if (part < len && strchr("<:(", text[part]) && !header_is_blank(text[part - 1]))
+                g_string_append_c(out, ' ');
         }
+        if (roomy && *text == ',' && part < len && !header_is_blank(text[part]))
+            g_string_append_c(out, ' ');
         text += part;
         len -= part;
     }
@@ -156,15 +130,23 @@ static gboolean refuse(const HeaderEntry *entry, const char *what, GError **erro
     return FALSE;
 }
 
+static gboolean can_fold(const char *line, gsize at)
+{
+    /* A blank behind a backslash belongs to it. */
+    return (line[at] == ' ' || line[at] == '\t') && (at == 0 || line[at - 1] != '\\');
+}
+
 /* One line without its end, folded at blanks where it is too long. */
 static gboolean append_line(GString *out, const HeaderEntry *entry, const char *line, gsize len,
                             GError **error)
 {
-    while (len > LINE_MAX_LEN) {
-        gsize at = LINE_MAX_LEN;
-        while (at > 0 && line[at] != ' ' && line[at] != '\t')
+    /* A line of blanks alone would end nothing and confuse everybody. */
+    while (len > BODY_LINE_MAX_LEN && header_is_blank(line[len - 1]))
+        len--;
+    while (len > BODY_LINE_MAX_LEN) {
+        gsize at = BODY_LINE_MAX_LEN;
+        while (at > 0 && !can_fold(line, at))
             at--;
-        /* A line of blanks alone would end nothing and confuse everybody. */
         gsize first = strspn(line, " \t");
         if (at <= first)
             return refuse(entry, "is longer than 998 characters and has no blank to fold it at",
@@ -200,12 +182,19 @@ static gboolean has_bare_cr(const GString *raw)
     return FALSE;
 }
 
-/* The value on one line. */
-static GString *unfold(const HeaderEntry *entry)
+static gboolean has_long_line(const char *text)
 {
-    GString *value = g_string_new(header_value(entry));
-    g_string_replace(value, "\r\n", "", 0);
-    return value;
+    for (const char *end; (end = strstr(text, "\r\n")); text = end + 2)
+        if (end - text > BODY_LINE_MAX_LEN)
+            return TRUE;
+    return strlen(text) > BODY_LINE_MAX_LEN;
+}
+
+/* The fields that have parameters (RFC 2045 section 5.1, RFC 2183). */
+static gboolean has_parameters(const HeaderEntry *entry)
+{
+    return entry->kind == HEADER_CONTENT_TYPE ||
+           g_ascii_strncasecmp(entry->raw->str, "Content-Disposition", 19) == 0;
 }
 
 gboolean header_encode(const HeaderEntry *entry, gboolean utf8, gboolean *needs_utf8, GString *out,
@@ -216,14 +205,21 @@ gboolean header_encode(const HeaderEntry *entry, gboolean utf8, gboolean *needs_
         return refuse(entry, "holds a NUL byte", error);
     if (has_bare_cr(raw))
         return refuse(entry, "holds a carriage return that is no line end", error);
-    gboolean is_mime = g_ascii_strncasecmp(raw->str, "Content-", 8) == 0;
-    if (utf8 || is_mime || !has_eight_bit(raw->str, raw->len))
+    /* With SMTPUTF8 a header is UTF-8 (RFC 6532 section 3.1), and nothing else. */
+    gboolean encode = header_has_eight_bit(raw->str, raw->len) &&
+                      !(utf8 && g_utf8_validate(raw->str, (gssize)raw->len, NULL));
+    gboolean is_list = header_is_address_list(entry->kind);
+    gboolean roomy = is_list && has_long_line(raw->str);
+    if (!encode && !roomy)
         return append_lines(out, entry, raw->str, error);
-    g_autoptr(GString) value = unfold(entry);
+    const char *value = header_value(entry);
+    gsize len = raw->len - entry->value_at;
     g_autoptr(GString) field = g_string_new_len(raw->str, (gssize)entry->value_at);
-    if (header_is_address_list(entry->kind))
-        append_addresses(field, value->str, value->len, needs_utf8);
+    if (is_list)
+        append_addresses(field, value, len, encode, roomy, needs_utf8);
+    else if (has_parameters(entry))
+        header_append_parameters(field, value, len);
     else
-        append_text(field, value->str, value->len);
+        header_append_text(field, value, len, FALSE);
     return append_lines(out, entry, field->str, error);
 }

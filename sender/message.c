@@ -39,11 +39,30 @@ static void read_from(Message *message)
         message->from = g_strdup(g_ptr_array_index(addresses, 0));
 }
 
+/* On one line: it goes into logs and envelopes. */
 static void read_id(Message *message)
 {
     const HeaderEntry *entry = header_find(message->header, HEADER_MESSAGE_ID);
-    if (entry)
-        message->id = g_strstrip(g_strdup(header_value(entry)));
+    GString *id = g_string_new(NULL);
+    for (const char *p = entry ? header_value(entry) : ""; *p; p++)
+        if (*p != '\r' && *p != '\n')
+            g_string_append_c(id, g_ascii_isprint(*p) ? *p : *p == '\t' ? ' ' : '?');
+    message->id = g_strstrip(g_string_free(id, FALSE));
+    if (*message->id == '\0')
+        g_clear_pointer(&message->id, g_free);
+}
+
+/* A field that has to say something and is empty is as good as none: it makes way for ours. */
+static void drop_empty(Header *header)
+{
+    for (guint i = header->entries->len; i-- > 0;) {
+        const HeaderEntry *entry = g_ptr_array_index(header->entries, i);
+        gboolean needed = entry->kind == HEADER_FROM || entry->kind == HEADER_DATE ||
+                          entry->kind == HEADER_MESSAGE_ID;
+        gsize blanks = strspn(header_value(entry), " \t\r\n");
+        if (needed && entry->value_at + blanks == entry->raw->len)
+            g_ptr_array_remove_index(header->entries, i);
+    }
 }
 
 Message *message_scan(int fd, GError **error)
@@ -55,6 +74,7 @@ Message *message_scan(int fd, GError **error)
     message->header = header_read(fd, error);
     if (!message->header || !body_scan(fd, message->header->body_at, &message->facts, error))
         return NULL;
+    drop_empty(message->header);
     message->body_len = message->facts.len;
     read_from(message);
     read_id(message);
@@ -140,10 +160,23 @@ void message_stamp(Message *message, const char *date, const char *id)
     message->stamp_id = g_strdup(id);
 }
 
+/* text as it may stand in one field: a control character that is no fold could begin another. */
+static char *one_field(const char *text)
+{
+    char *field = g_strdup(text);
+    for (char *p = field; *p; p++) {
+        if (p[0] == '\r' && p[1] == '\n' && (p[2] == ' ' || p[2] == '\t'))
+            p += 2;
+        else if (g_ascii_iscntrl(*p))
+            *p = ' ';
+    }
+    return field;
+}
+
 void message_replace_from(Message *message, const char *mailbox)
 {
     g_free(message->new_from);
-    message->new_from = g_strdup(mailbox);
+    message->new_from = one_field(mailbox);
 }
 
 static void add_from(Message *message, const char *address, const char *full_name)
@@ -153,7 +186,8 @@ static void add_from(Message *message, const char *address, const char *full_nam
     } else if (header_find(message->header, HEADER_FROM)) {
         return;
     } else if (full_name && *full_name) {
-        g_autofree char *name = stamp_display_name(full_name);
+        g_autofree char *plain = one_field(full_name);
+        g_autofree char *name = stamp_display_name(plain);
         g_string_append_printf(message->added, "From: %s <%s>\r\n", name, address);
     } else {
         g_string_append_printf(message->added, "From: %s\r\n", address);
@@ -183,30 +217,67 @@ void message_complete(Message *message, const char *address, const char *full_na
 
 /* ---- how it goes ---- */
 
-/* The first word of a field's value, in lower case: "text/plain", "7bit"; NULL where there is no
- * such field. Returns owned. */
-static char *first_word(const Message *message, HeaderKind kind)
+/* Behind blanks and comments. */
+static const char *skip_comments(const char *value)
 {
-    const HeaderEntry *entry = header_find(message->header, kind);
-    if (!entry)
-        return NULL;
-    const char *value = header_value(entry);
-    value += strspn(value, " \t\r\n");
-    g_autofree char *word = g_strndup(value, strcspn(value, " \t\r\n;("));
+    guint depth = 0;
+    for (; *value; value++) {
+        if (depth > 0 && *value == '\\' && value[1])
+            value++;
+        else if (*value == '(')
+            depth++;
+        else if (depth > 0 && *value == ')')
+            depth--;
+        else if (depth == 0 && !g_ascii_isspace(*value))
+            break;
+    }
+    return value;
+}
+
+/* The first word of a field's value, in lower case: "text" of "text/plain", "7bit". Returns owned.
+ */
+static char *first_word(const HeaderEntry *entry)
+{
+    const char *value = skip_comments(header_value(entry));
+    g_autofree char *word = g_strndup(value, strcspn(value, " \t\r\n;(/"));
     return g_ascii_strdown(word, -1);
 }
 
+/* Whether a type says that its characters have more octets than one: then an octet 10 is no line's
+ * end, and quoted-printable would change the text. */
+static gboolean is_wide(const HeaderEntry *type)
+{
+    static const char *const prefixes[] = {"utf-16", "utf16", "utf-32", "utf32", "ucs", NULL};
+    g_autofree char *value = g_ascii_strdown(header_value(type), -1);
+    const char *charset = strstr(value, "charset");
+    charset = charset ? skip_comments(charset + strlen("charset")) : "";
+    charset = *charset == '=' ? skip_comments(charset + 1) : "";
+    charset += *charset == '"';
+    for (const char *const *prefix = prefixes; *prefix; prefix++)
+        if (g_str_has_prefix(charset, *prefix))
+            return TRUE;
+    return FALSE;
+}
+
 /* Whether the body is one part as it is, which may be given a transfer encoding (RFC 2045
- * section 6.4). */
+ * section 6.4). Where a field is repeated, nobody knows which one a reader believes: all count. */
 static gboolean may_encode(const Message *message, gboolean *is_text)
 {
-    g_autofree char *type = first_word(message, HEADER_CONTENT_TYPE);
-    g_autofree char *encoding = first_word(message, HEADER_CONTENT_TRANSFER_ENCODING);
-    *is_text = !type || !*type || g_str_has_prefix(type, "text");
-    if (type && (g_str_has_prefix(type, "multipart/") || g_str_has_prefix(type, "message/")))
-        return FALSE;
-    return !encoding || !*encoding || strcmp(encoding, "7bit") == 0 ||
-           strcmp(encoding, "8bit") == 0 || strcmp(encoding, "binary") == 0;
+    static const char *const identities[] = {"", "7bit", "8bit", "binary", NULL};
+    *is_text = TRUE;
+    for (guint i = 0; i < message->header->entries->len; i++) {
+        const HeaderEntry *entry = g_ptr_array_index(message->header->entries, i);
+        g_autofree char *word = first_word(entry);
+        if (entry->kind == HEADER_CONTENT_TRANSFER_ENCODING && !g_strv_contains(identities, word))
+            return FALSE;
+        if (entry->kind != HEADER_CONTENT_TYPE)
+            continue;
+        if (strcmp(word, "multipart") == 0 || strcmp(word, "message") == 0)
+            return FALSE;
+        if ((*word && strcmp(word, "text") != 0) || is_wide(entry))
+            *is_text = FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean refuse_body(const Message *message, GError **error)
@@ -245,6 +316,19 @@ static gboolean choose_encoding(Message *message, const MessageOffer *offer, GEr
                             &message->body_len, error);
 }
 
+/* The old From under the name that it is kept by: no list of addresses to any server. */
+static gboolean keep_from(Message *message, const HeaderEntry *from, gboolean utf8, GError **error)
+{
+    static const char prefix[] = "X-Original-";
+    g_autoptr(GString) raw = g_string_new_len(from->raw->str, (gssize)from->raw->len);
+    g_string_prepend(raw, prefix);
+    const HeaderEntry kept = {.kind = HEADER_OTHER,
+                              .raw = raw,
+                              .value_at = from->value_at + strlen(prefix),
+                              .line = from->line};
+    return header_encode(&kept, utf8, &message->needs_utf8, message->head, error);
+}
+
 /* Appends the fields as they came, but for those that another takes the place of. */
 static gboolean append_fields(Message *message, gboolean utf8, GError **error)
 {
@@ -254,9 +338,9 @@ static gboolean append_fields(Message *message, gboolean utf8, GError **error)
             entry->kind == HEADER_CONTENT_TRANSFER_ENCODING && message->encoding != ENCODING_NONE;
         if (replaced || header_is_dropped(entry->kind))
             continue;
-        if (message->new_from && entry->kind == HEADER_FROM)
-            g_string_append(message->head, "X-Original-");
-        if (!header_encode(entry, utf8, &message->needs_utf8, message->head, error))
+        if (message->new_from && entry->kind == HEADER_FROM
+                ? !keep_from(message, entry, utf8, error)
+                : !header_encode(entry, utf8, &message->needs_utf8, message->head, error))
             return FALSE;
     }
     return TRUE;
@@ -280,6 +364,9 @@ static void append_encoding(Message *message)
 static gboolean make_head(Message *message, gboolean utf8, GError **error)
 {
     g_string_assign(message->head, message->added->str);
+    /* Names in it are encoded: what is left is the local part of an address. */
+    if (!g_str_is_ascii(message->added->str))
+        message->needs_utf8 = TRUE;
     if (!append_fields(message, utf8, error))
         return FALSE;
     append_encoding(message);

@@ -26,8 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
  * Borrowed. */
 const char *message_from(const Message *message);
 
-/* The Message-ID as it goes out, with its angle brackets; NULL where there is none before
- * message_complete(). Borrowed. */
+/* The Message-ID as it goes out, with its angle brackets, for logs: on one line, "?" for what is
+ * not visible ASCII. NULL where there is none before message_complete(). Borrowed. */
 const char *message_id(const Message *message);
 
 /* Adds the addresses of To, Cc and Bcc, or, when there is one address in Resent-To, Resent-Cc or
@@ -39,12 +39,13 @@ gboolean message_recipients(const Message *message, GPtrArray *addresses, GError
 void message_stamp(Message *message, const char *date, const char *id);
 
 /* What takes the place of From, which is then kept as X-Original-From: a mailbox as it stands in
- * the field. Copied. To be called before message_complete(). */
+ * the field, folds and all; other control characters in it become blanks. Copied. To be called
+ * before message_complete(). */
 void message_replace_from(Message *message, const char *mailbox);
 
-/* Makes the fields that are missing; once, so that every try sends the same Message-ID. address:
- * for From, and the domain of the Message-ID; full_name: for From, NULL for none; now: Unix seconds
- * for Date. */
+/* Makes the fields that are missing or empty; once, so that every try sends the same Message-ID.
+ * address: for From, and the domain of the Message-ID; full_name: for From, NULL for none; now:
+ * Unix seconds for Date. */
 void message_complete(Message *message, const char *address, const char *full_name, gint64 now);
 
 /* What a server takes. */

@@ -53,9 +53,10 @@ static char *quote(const char *name)
 char *stamp_encoded_words(const char *text)
 {
     gboolean utf8 = g_utf8_validate(text, -1, NULL);
+    const char *end = text + strlen(text);
     GString *words = g_string_new(NULL);
-    for (const char *p = text; *p;) {
-        gsize len = MIN(strlen(p), (gsize)ENCODED_WORD_BYTES);
+    for (const char *p = text; p < end;) {
+        gsize len = MIN((gsize)(end - p), (gsize)ENCODED_WORD_BYTES);
         while (utf8 && ((guchar)p[len] & 0xc0) == 0x80)
             len--;
         g_autofree char *base64 = g_base64_encode((const guchar *)p, len);

@@ -221,6 +221,22 @@ Test(message, what_may_not_be_changed_is_refused_with_its_line)
     cr_expect(message_is_eight_bit(fine));
 }
 
+Test(message, what_is_encoded_or_of_several_parts_is_known_however_it_is_written)
+{
+    static const char *const heads[] = {
+        "Content-Type: (several) multipart/mixed; boundary=x",
+        "Content-Type: Multipart / Mixed; boundary=x",
+        "Content-Type:\n\tMESSAGE/RFC822",
+        "Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=x",
+        "Content-Transfer-Encoding: (as ever) base64",
+        "Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: Base64",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(heads); i++) {
+        g_autofree char *text = g_strdup_printf("%s\n\na\rb\n", heads[i]);
+        expect_unsendable(text, strlen(text), TRUE, "carriage return");
+    }
+}
+
 Test(message, a_header_that_nobody_could_read_is_refused)
 {
     g_autofree char *word = g_strnfill(999, 'x');
@@ -374,6 +390,11 @@ Test(message, text_goes_as_quoted_printable_and_the_rest_as_base64_only_where_it
         {"A: b\n\n50%\r100%\r\n", "quoted-printable", TRUE}, /* a cron job that runs curl */
         {"Content-Type: text/html\n\n\303\274", "quoted-printable", FALSE},
         {"Content-Type: image/png\n\n\303\274", "base64", FALSE},
+        {"Content-Type: (a (b)) text / plain\n\n\303\274", "quoted-printable", FALSE},
+        /* an octet 10 is no line's end there */
+        {"Content-Type: text/plain; charset=\"UTF-16\"\n\na\rb", "base64", TRUE},
+        {"Content-Type: text/plain; CHARSET = (x) utf-32le\n\na\rb", "base64", TRUE},
+        {"Content-Transfer-Encoding: (none) 8bit\n\n\303\274", "quoted-printable", FALSE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Message) message = scan(cases[i].text);
@@ -413,7 +434,7 @@ Test(message, header_text_beyond_ascii_is_encoded)
     expect_out("Subject: Gr\303\274\303\237e aus K\303\266ln\n\n",
                "Subject: =?UTF-8?B?R3LDvMOfZQ==?= aus =?UTF-8?B?S8O2bG4=?=\r\n\r\n");
     expect_out("Subject: \303\274 \303\274\n\n", "Subject: =?UTF-8?B?w7wgw7w=?=\r\n\r\n");
-    expect_out("Subject: a\n \303\274\n\n", "Subject: a =?UTF-8?B?w7w=?=\r\n\r\n");
+    expect_out("Subject: a\n \303\274\n\n", "Subject: a\r\n =?UTF-8?B?w7w=?=\r\n\r\n");
     expect_out("Subject: \374\n\n", "Subject: =?unknown-8bit?B?/A==?=\r\n\r\n");
     expect_out("From: J\303\274rgen Q <j@x.example>, k@x.example\n\n",
                "From: =?UTF-8?B?SsO8cmdlbg==?= Q <j@x.example>, k@x.example\r\n\r\n");
@@ -421,9 +442,6 @@ Test(message, header_text_beyond_ascii_is_encoded)
                "From: =?UTF-8?B?SsO8LCAieCI=?= <j@x.example> (=?UTF-8?B?w7w=?=)\r\n\r\n");
     expect_out("To: a@b\303\274cher.example, \"\303\274\" <c@b\303\274cher.example>\n\n",
                "To: a@xn--bcher-kva.example, =?UTF-8?B?w7w=?= <c@xn--bcher-kva.example>\r\n\r\n");
-    /* Parameters of MIME take no encoded words. */
-    expect_out("Content-Disposition: inline; filename=\"\303\274\"\n\n",
-               "Content-Disposition: inline; filename=\"\303\274\"\r\n\r\n");
 }
 
 Test(message, a_local_part_beyond_ascii_needs_smtputf8_and_is_left_alone)
@@ -469,6 +487,58 @@ Test(message, a_foreign_from_gives_way_and_is_kept)
               out->str);
     cr_expect(strstr(out->str, "\r\nTo: a@b\r\nX-Original-from: root@host\r\n (Cron)\r\n\r\nx\r\n"),
               "%s", out->str);
+    g_string_free(out, TRUE);
+}
+
+Test(message, a_from_that_gives_way_keeps_within_the_lines_and_asks_for_nothing)
+{
+    const MessageOffer nothing = {0};
+    g_autofree char *word = g_strnfill(980, 'x');
+    g_autofree char *text = g_strdup_printf("From: %s (root)\nFrom: \303\274@host\n\nx\n", word);
+    g_autoptr(Message) message = scan(text);
+    message_replace_from(message, "root on host\r\nBcc: x@y <me@x.example>");
+    message_complete(message, "me@x.example", NULL, 0);
+    cr_assert(message_prepare(message, &nothing, NULL));
+    cr_expect_not(message_is_eight_bit(message) || message_needs_smtp_utf8(message));
+    GString *out = stream(message, FALSE);
+    cr_expect(strstr(out->str, "\r\nX-Original-From: =?UTF-8?B?"));
+    cr_expect_null(strstr(out->str, "\nBcc"));
+    g_auto(GStrv) lines = g_strsplit(out->str, "\r\n", -1);
+    for (guint i = 0; lines[i]; i++)
+        cr_expect_leq(strlen(lines[i]), 998);
+    g_string_free(out, TRUE);
+}
+
+Test(message, a_name_begins_no_field)
+{
+    g_autoptr(Message) message = scan("To: a@b\n\nx\n");
+    message_complete(message, "me@x.example", "me\r\nBcc: x@y", 0);
+    GString *out = stream(message, FALSE);
+    cr_expect_null(strstr(out->str, "\nBcc"));
+    g_string_free(out, TRUE);
+}
+
+Test(message, an_account_beyond_ascii_needs_smtputf8_for_its_from)
+{
+    const MessageOffer plain = {.eight_bit_mime = TRUE};
+    g_autoptr(Message) message = scan("To: a@b\n\nx\n");
+    message_complete(message, "\303\274@x.example", NULL, 0);
+    cr_expect_not(message_prepare(message, &plain, NULL));
+    cr_expect(message_prepare(message, &everything, NULL));
+    cr_expect(message_needs_smtp_utf8(message));
+}
+
+Test(message, an_id_is_one_line_and_an_empty_field_is_none)
+{
+    g_autoptr(Message) message = scan("Message-ID:\n <a\n\tb@c>\033\n\nx\n");
+    cr_expect_str_eq(message_id(message), "<a b@c>?");
+    g_autoptr(Message) empty = scan("Message-ID:\nDate: \n \nFrom:\nTo: a@b\n\nx\n");
+    message_stamp(empty, "today", "<1@x.example>");
+    message_complete(empty, "me@x.example", NULL, 0);
+    cr_expect_str_eq(message_id(empty), "<1@x.example>");
+    GString *out = stream(empty, FALSE);
+    cr_expect_str_eq(out->str, "From: me@x.example\r\nDate: today\r\nMessage-ID: <1@x.example>\r\n"
+                               "To: a@b\r\n\r\nx\r\n");
     g_string_free(out, TRUE);
 }
 
