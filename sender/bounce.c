@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+/* Nobody reads more; and ten thousand of them, twice, would be more than a server takes. */
+#define WORDS_RECIPIENTS_MAX 100U
+
 /* What a kind says and whom it is about. */
 typedef struct {
     EnvelopeNotify notify;
@@ -112,6 +115,14 @@ Envelope *bounce_envelope(const BounceRequest *request)
 
 /* ---- the words ---- */
 
+/* The name of this machine, of which nobody says that it is one: nothing in it may end the quotes
+ * or the field. Returns owned. */
+static char *reporter_of(const BounceRequest *request)
+{
+    char *name = g_strdup(request->reporter);
+    return g_strcanon(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._", '?');
+}
+
 static void append_recipient_words(GString *text, const Envelope *original,
                                    const EnvelopeRecipient *recipient)
 {
@@ -135,6 +146,7 @@ static void append_what_else(GString *text, const BounceRequest *request,
 {
     const Envelope *original = request->original;
     g_autofree char *date = stamp_date(original->created_at);
+    g_autofree char *reporter = reporter_of(request);
     guint sent = envelope_count(original, ENVELOPE_SENT);
     if (sent > 0 && request->kind != BOUNCE_RELAYED) {
         g_autofree char *others =
@@ -149,11 +161,11 @@ static void append_what_else(GString *text, const BounceRequest *request,
             request->lifetime_s / 3600, original->id);
         bounce_text_wrap(text, "", life);
     }
-    g_autofree char *which = g_strdup_printf(
-        "You gave it to postkey on %s at %s (queue id %s%s%s). %s is attached.", request->reporter,
-        date, original->id, original->message_id ? ", Message-ID " : "",
-        original->message_id ? original->message_id : "",
-        part->whole ? "The whole message" : "Its header");
+    g_autofree char *which =
+        g_strdup_printf("You gave it to postkey on %s at %s (queue id %s%s%s). %s is attached.",
+                        reporter, date, original->id, original->message_id ? ", Message-ID " : "",
+                        original->message_id ? original->message_id : "",
+                        part->whole ? "The whole message" : "Its header");
     bounce_text_wrap(text, "", which);
 }
 
@@ -161,12 +173,16 @@ static char *make_words(const BounceRequest *request, const BounceOriginal *part
 {
     const Kind *kind = &kinds[request->kind];
     GString *text = g_string_new(NULL);
+    guint told = 0;
     bounce_text_wrap(text, "", kind->opening);
     for (guint i = 0; i < request->original->recipients->len; i++) {
         const EnvelopeRecipient *recipient = envelope_recipient(request->original, i);
-        if (is_about(kind, request->original, recipient))
+        if (is_about(kind, request->original, recipient) && ++told <= WORDS_RECIPIENTS_MAX)
             append_recipient_words(text, request->original, recipient);
     }
+    if (told > WORDS_RECIPIENTS_MAX)
+        g_string_append_printf(text, "\n  and %u more: the second part of this report names all\n",
+                               told - WORDS_RECIPIENTS_MAX);
     g_string_append_c(text, '\n');
     append_what_else(text, request, part);
     return g_string_free(text, FALSE);
@@ -262,13 +278,14 @@ static char *make_subject(const BounceRequest *request)
     return g_strdup_printf("%s %u recipient%s", kind->subject, count, count == 1 ? "" : "s");
 }
 
-static void append_header(GString *text, const BounceRequest *request, const char *boundary)
+static void append_header(GString *text, const BounceRequest *request, const BounceOriginal *part)
 {
+    g_autofree char *reporter = reporter_of(request);
     g_autofree char *date = stamp_date(request->now);
     g_autofree char *message_id = report_message_id(request);
     g_autofree char *subject = make_subject(request);
     g_string_append_printf(text, "Date: %s\nFrom: \"postkey on %s\" <%s>\nTo: <%s>\n", date,
-                           request->reporter, request->from, request->to);
+                           reporter, request->from, request->to);
     bounce_text_field(text, "Subject", "%s", subject);
     g_string_append_printf(text, "Message-ID: %s\n", message_id);
     if (request->original->message_id) {
@@ -276,11 +293,12 @@ static void append_header(GString *text, const BounceRequest *request, const cha
         bounce_text_field(text, "References", "%s", request->original->message_id);
     }
     g_string_append_printf(text,
-                           "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n"
+                           "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n%s"
                            "Content-Type: multipart/report; report-type=delivery-status;\n"
                            " boundary=\"%s\"\n\n"
                            "This is a report about a message of yours, in several parts (MIME).\n",
-                           boundary);
+                           part->eight_bit ? "Content-Transfer-Encoding: 8bit\n" : "",
+                           part->boundary);
 }
 
 static void append_words(GString *text, const char *words)
@@ -320,7 +338,7 @@ gboolean bounce_compose(const BounceRequest *request, int fd, GError **error)
     g_autofree char *words = make_words(request, part);
     g_autofree char *fields = make_fields(request);
     g_autoptr(GString) text = g_string_new(NULL);
-    append_header(text, request, part->boundary);
+    append_header(text, request, part);
     g_string_append_printf(text, "\n--%s\n", part->boundary);
     append_words(text, words);
     g_string_append_printf(text, "\n--%s\nContent-Type: message/delivery-status\n\n%s\n--%s\n",

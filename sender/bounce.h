@@ -9,7 +9,9 @@
  * bounce_envelope(&request)) mark the recipients ENVELOPE_BOUNCED, original->bounces++,
  * spool_entry_save(original)
  *
- * A repeat makes the same id (spool_report_id()), which spool_add() finds there already.
+ * A repeat makes the same id (spool_report_id()), which spool_add() finds there already. So that it
+ * is about the same recipients, too, their refusal is saved before the report is made, and a
+ * message with a recipient that is ENVELOPE_REFUSED gets its report before anything is tried again.
  */
 #pragma once
 

@@ -1,12 +1,11 @@
 #include "bounce_original.h"
 
+#include "body.h"
 #include "bounce_text.h"
 #include "fileio.h"
 #include "header.h"
 
 #include <string.h>
-
-#define LINE_MAX_LEN ((gsize)998) /* RFC 5322 section 2.1.1 */
 
 /* What is to be returned leaves in pieces of this size. */
 #define CHUNK_LEN ((gsize)64 * 1024)
@@ -19,7 +18,7 @@ typedef struct {
 
 static void look_at(Fitness *fitness, const Line *line)
 {
-    fitness->unfit = fitness->unfit || !line->starts || line->len > LINE_MAX_LEN;
+    fitness->unfit = fitness->unfit || !line->starts || line->len > BODY_LINE_MAX_LEN;
     for (gsize i = 0; i < line->len; i++) {
         guchar c = (guchar)line->bytes[i];
         fitness->eight_bit = fitness->eight_bit || c >= 0x80;
@@ -40,12 +39,16 @@ static gboolean is_boundary(const Line *line, const char *boundary)
            memcmp(line->bytes + 2, boundary, len) == 0;
 }
 
-/* The fields as lines that LF ends; a CR that ends none stays. */
+/* The fields as lines that LF ends; a CR that ends none stays. What never went out does not come
+ * back either: whoever reads the sender's mail was not told of the Bcc. */
 static GString *join_fields(const Header *header)
 {
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < header->entries->len; i++) {
-        const GString *raw = ((const HeaderEntry *)g_ptr_array_index(header->entries, i))->raw;
+        const HeaderEntry *entry = g_ptr_array_index(header->entries, i);
+        const GString *raw = entry->raw;
+        if (header_is_dropped(entry->kind))
+            continue;
         for (gsize j = 0; j < raw->len; j++)
             if (raw->str[j] != '\r' || j + 1 == raw->len || raw->str[j + 1] != '\n')
                 g_string_append_c(text, raw->str[j]);

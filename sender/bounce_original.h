@@ -23,7 +23,8 @@ BounceOriginal *bounce_original_scan(int fd, gint64 size, gint64 whole_max, gboo
 void bounce_original_free(BounceOriginal *original);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BounceOriginal, bounce_original_free)
 
-/* Writes the part, with its own header, to to_fd: without an mbox "From " line; message_id (may be
+/* Writes the part, with its own header, to to_fd: without an mbox "From " line, Bcc and Resent-Bcc,
+ * as they did not go out; message_id (may be
  * NULL) is put first, as it was added on the way out. POSTKEY_ERROR_IO. */
 gboolean bounce_original_write(const BounceOriginal *original, int fd, const char *message_id,
                                int to_fd, GError **error);

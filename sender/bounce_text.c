@@ -1,27 +1,31 @@
 #include "bounce_text.h"
 
+#include "encode.h"
+
 #include <string.h>
 
-/* A word that is longer is broken: SMTP's lines end at 998. */
+/* A word that is longer is broken: for people, and where SMTP's lines end (998 with the name of a
+ * field). An address or a Message-ID in a field is never that long, and stays whole. */
 #define WORD_MAX_LEN ((gsize)200)
+#define FIELD_WORD_MAX_LEN ((gsize)900)
 
-static gsize word_len(const char *words)
+static gsize word_len(const char *words, gsize max_len)
 {
     gsize len = strcspn(words, " ");
-    if (len <= WORD_MAX_LEN)
+    if (len <= max_len)
         return len;
-    return (gsize)(g_utf8_find_prev_char(words, words + WORD_MAX_LEN + 1) - words);
+    return (gsize)(g_utf8_find_prev_char(words, words + max_len + 1) - words);
 }
 
 /* Appends words; a line that is not the first begins with indent. */
-static void wrap(GString *text, const char *indent, gsize column, const char *words)
+static void wrap(GString *text, const char *indent, gsize column, const char *words, gsize max_len)
 {
     gboolean line_has_word = FALSE;
     for (;;) {
         words += strspn(words, " ");
         if (*words == '\0')
             return;
-        gsize len = word_len(words);
+        gsize len = word_len(words, max_len);
         gsize width = (gsize)g_utf8_strlen(words, (gssize)len);
         if (line_has_word && column + 1 + width > BOUNCE_TEXT_COLUMNS) {
             g_string_append_printf(text, "\n%s", indent);
@@ -41,7 +45,7 @@ void bounce_text_wrap(GString *text, const char *first, const char *words)
 {
     g_autofree char *indent = g_strnfill(strlen(first), ' ');
     g_string_append(text, first);
-    wrap(text, indent, strlen(first), words);
+    wrap(text, indent, strlen(first), words, WORD_MAX_LEN);
     g_string_append_c(text, '\n');
 }
 
@@ -55,33 +59,30 @@ void bounce_text_field(GString *text, const char *name, const char *format, ...)
         if (!g_ascii_isprint(*at))
             *at = '?';
     g_string_append_printf(text, "%s: ", name);
-    wrap(text, " ", strlen(name) + 2, value);
+    wrap(text, " ", strlen(name) + 2, value, FIELD_WORD_MAX_LEN);
     g_string_append_c(text, '\n');
+}
+
+/* A report's lines end with LF until it leaves. */
+static gboolean append_lines(const char *bytes, gsize len, gpointer data,
+                             G_GNUC_UNUSED GError **error)
+{
+    for (gsize i = 0; i < len; i++)
+        if (bytes[i] != '\r')
+            g_string_append_c(data, bytes[i]);
+    return TRUE;
 }
 
 void bounce_text_quote(GString *text, const char *bytes, gsize len)
 {
-    gsize column = 0;
-    for (gsize i = 0; i < len; i++) {
-        char c = bytes[i];
-        gboolean line_ends = i + 1 == len || bytes[i + 1] == '\n';
-        /* A blank at a line's end gets lost on the way. */
-        gboolean plain = (g_ascii_isgraph(c) && c != '=') || (c == ' ' && !line_ends);
-        if (c == '\n') {
-            g_string_append_c(text, '\n');
-            column = 0;
-            continue;
-        }
-        if (column + (plain ? 1 : 3) > BOUNCE_TEXT_COLUMNS - 1) {
-            g_string_append(text, "=\n");
-            column = 0;
-        }
-        if (plain)
-            g_string_append_c(text, c);
-        else
-            g_string_append_printf(text, "=%02X", (guint)(guchar)c);
-        column += plain ? 1 : 3;
-    }
+    Encoder encoder = {.encoding = ENCODING_QUOTED_PRINTABLE, .sink = append_lines, .data = text};
+    const char *end;
+    gboolean ok = TRUE;
+    for (; ok && (end = memchr(bytes, '\n', len)); len -= (gsize)(end + 1 - bytes), bytes = end + 1)
+        ok = encoder_feed(&encoder, bytes, (gsize)(end - bytes), NULL) &&
+             encoder_end_line(&encoder, NULL);
+    ok = ok && encoder_feed(&encoder, bytes, len, NULL) && encoder_finish(&encoder, NULL);
+    g_assert(ok); /* memory takes everything */
 }
 
 char *bounce_text_address(const char *address)

@@ -11,11 +11,13 @@
  * with first, the others with as many blanks; and ends the line. */
 void bounce_text_wrap(GString *text, const char *first, const char *words);
 
-/* Appends "name: value", folded (RFC 5322 section 2.2.3). What is not visible ASCII becomes "?". */
+/* Appends "name: value", folded at blanks (RFC 5322 section 2.2.3). What is not visible ASCII
+ * becomes
+ * "?". */
 void bounce_text_field(GString *text, const char *name, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
-/* Appends len bytes as quoted-printable (RFC 2045 section 6.7); each LF is a line's end. */
+/* Appends len bytes as quoted-printable (encode.h); each LF is a line's end. */
 void bounce_text_quote(GString *text, const char *bytes, gsize len);
 
 /* An address for Final-Recipient: "rfc822; a@b", or with what is not ASCII as RFC 6533 section 3

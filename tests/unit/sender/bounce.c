@@ -210,6 +210,84 @@ Test(bounce, of_a_message_without_a_header_section_is_still_a_message)
     expect_in(other, "message/rfc822\n\nSubject: x\n");
 }
 
+/* Whoever reads the sender's mail gets no more than what went out. */
+Test(bounce, brings_no_bcc_back)
+{
+    const char *text = "From: y@x\nBcc: secret@x,\n more@x\nResent-Bcc: secret@y\n\nbody\n";
+    g_autoptr(Envelope) original = make(text);
+    g_autofree char *whole = compose(BOUNCE_FAILED, original, text, FALSE);
+    expect_in(whole, "message/rfc822\n\nFrom: y@x\n\nbody\n");
+    original->ret = ENVELOPE_RET_HDRS;
+    g_autofree char *header = compose(BOUNCE_FAILED, original, text, FALSE);
+    expect_in(header, "text/rfc822-headers\n\nFrom: y@x\n\n");
+    cr_expect_null(strstr(whole, "secret"));
+    cr_expect_null(strstr(header, "secret"));
+}
+
+Test(bounce, keeps_a_long_address_and_a_long_message_id_whole)
+{
+    g_autofree char *local = g_strnfill(240, 'a');
+    g_autofree char *address = g_strdup_printf("%s@b.example", local);
+    g_autoptr(Envelope) original = make(PLAIN);
+    EnvelopeRecipient *recipient = envelope_recipient(original, 0);
+    g_free(recipient->address);
+    recipient->address = g_strdup(address);
+    g_free(original->message_id);
+    original->message_id = g_strdup_printf("<%s@x>", local);
+    g_autofree char *report = compose(BOUNCE_FAILED, original, PLAIN, FALSE);
+    g_autofree char *final = g_strdup_printf("Final-Recipient: rfc822;\n %s\n", address);
+    g_autofree char *reply_to = g_strdup_printf("In-Reply-To: %s\n", original->message_id);
+    expect_in(report, final);
+    expect_in(report, reply_to);
+}
+
+Test(bounce, says_8bit_outside_where_a_part_is)
+{
+    const char *text = "From: y@x\n\n\303\274\n";
+    g_autoptr(Envelope) original = make(text);
+    g_autofree char *eight = compose(BOUNCE_FAILED, original, text, TRUE);
+    expect_in(eight, "\nContent-Transfer-Encoding: 8bit\nContent-Type: multipart/report;");
+    g_autofree char *seven = compose(BOUNCE_FAILED, original, text, FALSE);
+    cr_expect_null(strstr(seven, "8bit"));
+}
+
+Test(bounce, about_thousands_tells_people_of_a_hundred_and_programs_of_all)
+{
+    g_autoptr(Envelope) original = make(PLAIN);
+    for (guint i = 0; i < 5000; i++) {
+        g_autofree char *address = g_strdup_printf("user%u@b.example", i);
+        EnvelopeRecipient *recipient = envelope_add_recipient(original, address);
+        recipient->state = ENVELOPE_REFUSED;
+        recipient->reply = g_strnfill(1000, 'x');
+    }
+    g_autofree char *report = compose(BOUNCE_FAILED, original, PLAIN, FALSE);
+    /* It is too long to be shown where it is not as it has to be. */
+    cr_expect(strstr(report, "\n  and 4901 more: the second part of this report names all\n"));
+    cr_expect(strstr(report, "Final-Recipient: rfc822; user4999@b.example\n"));
+    cr_expect_null(strstr(report, "<user4999@b.example>"));
+}
+
+Test(bounce, a_machines_name_ends_neither_quotes_nor_fields)
+{
+    g_autoptr(Envelope) original = make(PLAIN);
+    int eml_fd = file_of(PLAIN), fd = file_of("");
+    BounceRequest request = {.kind = BOUNCE_FAILED,
+                             .original = original,
+                             .eml_fd = eml_fd,
+                             .to = "you@example.com",
+                             .from = "account@example.com",
+                             .reporter = "host\"\nBcc: x@y",
+                             .now = 1795190000};
+    cr_assert(bounce_compose(&request, fd, NULL));
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    gsize len = 0;
+    g_autofree char *report = fileio_read_fd(fd, 1024 * 1024, &len, NULL);
+    expect_in(report, "\nFrom: \"postkey on host??Bcc??x?y\" <account@example.com>\n");
+    cr_expect_null(strstr(report, "\nBcc"));
+    (void)close(fd);
+    (void)close(eml_fd);
+}
+
 Test(bounce, has_an_envelope_that_a_repeat_makes_again)
 {
     g_autoptr(Envelope) original = make(PLAIN);
