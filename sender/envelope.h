@@ -14,8 +14,9 @@
 /* Raised whenever the meaning of a field changes; others are not read. */
 #define ENVELOPE_VERSION 1
 
-/* ENVELOPE_RECIPIENTS_MAX recipients with the longest texts stay below the whole's limit. */
-#define ENVELOPE_MAX_LEN ((gsize)64 * 1024 * 1024)
+/* ENVELOPE_RECIPIENTS_MAX recipients with the longest texts, each character escaped, stay below the
+ * whole's limit. */
+#define ENVELOPE_MAX_LEN ((gsize)128 * 1024 * 1024)
 #define ENVELOPE_RECIPIENTS_MAX 10000U
 #define ENVELOPE_ADDRESS_MAX_LEN ((gsize)254)
 /* Of what a server, a diagnosis or a caller said; envelope_set_text() cuts it. */

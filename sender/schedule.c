@@ -64,6 +64,8 @@ void schedule_failed(Envelope *envelope, gint64 now, gint64 wait_s, guint32 chan
 void schedule_hold(Envelope *envelope, gint64 now, EnvelopeHold hold, gint64 wait_s)
 {
     schedule_count(envelope, now);
+    if (envelope->hold == ENVELOPE_HOLD_PERSON)
+        return; /* what the account's hold ends by itself, a person's would, too */
     if (envelope->hold != hold) {
         envelope->hold = hold;
         envelope->hold_since = MAX(now, 1);

@@ -40,7 +40,7 @@ void schedule_count(Envelope *envelope, gint64 now);
 void schedule_failed(Envelope *envelope, gint64 now, gint64 wait_s, guint32 chance);
 
 /* Puts the message on hold (counts; does not touch attempts): tried again after wait_s, a person's
- * never. A hold of the same kind keeps its hold_since. */
+ * never. A hold of the same kind keeps its hold_since, and a person's stays whatever comes. */
 void schedule_hold(Envelope *envelope, gint64 now, EnvelopeHold hold, gint64 wait_s);
 
 /* Ends any hold, and makes the message due at once. */

@@ -91,14 +91,48 @@ static gboolean is_there(const char *path)
     return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+/* The folders above a new one, up to one that was there, hold after a crash: what is kept in a
+ * folder that is gone is gone, too. */
+static gboolean sync_above(const char *folder, const char *there, GError **error)
+{
+    g_autofree char *above = g_strdup(folder);
+    while (strcmp(above, there) != 0) {
+        char *parent = g_path_get_dirname(above);
+        g_free(above);
+        above = parent;
+        int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        SpoolFolder synced = {.fd = fd, .path = above};
+        /* One that may be written but not read cannot be synced: there is no more to do. */
+        gboolean ok = fd < 0 || spool_folder_sync(&synced, error);
+        if (fd >= 0)
+            (void)close(fd); /* nothing is written by it */
+        if (!ok)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The lowest of the folder and those above that is there. Returns owned. */
+static char *lowest_there(const char *folder)
+{
+    char *path = g_strdup(folder);
+    while (!is_there(path) && strcmp(path, "/") != 0 && strcmp(path, ".") != 0) {
+        char *parent = g_path_get_dirname(path);
+        g_free(path);
+        path = parent;
+    }
+    return path;
+}
+
 Spool *spool_open(const char *folder, gboolean *missing, GError **error)
 {
+    g_autofree char *there = lowest_there(folder);
     if (missing) {
-        *missing = !is_there(folder);
+        *missing = strcmp(there, folder) != 0;
         if (*missing)
             return NULL;
     }
-    if (!paths_private_dir(folder, error))
+    if (!paths_private_dir(folder, error) || !sync_above(folder, there, error))
         return NULL;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
@@ -192,8 +226,7 @@ static gboolean write_envelope(const SpoolEntry *entry, GError **error)
     return text && spool_file_replace(&entry->spool->folder, temporary, name, text, error);
 }
 
-/* Frees the name of what was never committed, or is done. FALSE: it is in use, or somebody's. */
-static gboolean remove_orphan(const Spool *spool, const char *id)
+gboolean spool_remove_orphan(const Spool *spool, const char *id)
 {
     SpoolAnswer answer;
     g_autofree char *message = spool_message_name(id);
@@ -224,8 +257,8 @@ static gboolean link_message(SpoolEntry *entry, gboolean *exists, GError **error
             return TRUE;
         if (!taken)
             return FALSE;
-        if (named &&
-            (spool_file_exists(&spool->folder, envelope) || !remove_orphan(spool, entry->id))) {
+        if (named && (spool_file_exists(&spool->folder, envelope) ||
+                      !spool_remove_orphan(spool, entry->id))) {
             *exists = TRUE;
             return FALSE;
         }

@@ -54,7 +54,8 @@ typedef enum {
                      POSTKEY_ERROR_IO where the disk refuses to tell */
 } SpoolAnswer;
 
-/* Opens the spool in folder. missing NULL: it is created (0700). Else a folder that is not there is
+/* Opens the spool in folder. missing NULL: it is created (0700), synced with the folders above that
+ * were made for it. Else a folder that is not there is
  * no error: NULL and *missing. Refuses a folder that is a symbolic link, belongs to somebody else,
  * or that others can enter. Returns owned. */
 Spool *spool_open(const char *folder, gboolean *missing, GError **error);

@@ -93,21 +93,11 @@ int spool_watch(const Spool *spool, GError **error)
 
 /* ---- cleaning ---- */
 
-/* A message without an envelope whose lock can be had. */
 static gboolean sweep_message(const Spool *spool, const char *id)
 {
-    g_autofree char *name = spool_message_name(id);
     g_autofree char *envelope = spool_envelope_name(id);
-    SpoolAnswer answer;
-    if (spool_file_exists(&spool->folder, envelope))
-        return FALSE;
-    int fd = spool_lock_message(spool, id, &answer, NULL);
-    if (fd < 0)
-        return FALSE;
-    gboolean removed = !spool_file_exists(&spool->folder, envelope) &&
-                       spool_file_unlink(&spool->folder, name, NULL);
-    (void)close(fd); /* not written */
-    return removed;
+    /* Nobody's lock is taken, be it for an instant, where there is nothing to do. */
+    return !spool_file_exists(&spool->folder, envelope) && spool_remove_orphan(spool, id);
 }
 
 /* An envelope that was never renamed: its writer holds the message's lock while it is at work. */

@@ -23,6 +23,9 @@ char *spool_temporary_name(const char *id);
  * there is no such file. */
 int spool_lock_message(const Spool *spool, const char *id, SpoolAnswer *answer, GError **error);
 
+/* Frees the name of what was never committed, or is done. FALSE: it is in use, or somebody's. */
+gboolean spool_remove_orphan(const Spool *spool, const char *id);
+
 /* The envelope as it is on disk: SPOOL_OK, SPOOL_GONE (none is there), SPOOL_BROKEN. Returns owned.
  */
 Envelope *spool_read_envelope(const Spool *spool, const char *id, SpoolAnswer *answer,

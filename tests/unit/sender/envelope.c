@@ -44,8 +44,11 @@ Test(envelope, ten_thousand_recipients_with_the_longest_texts_fit)
     g_autofree char *longest = g_strnfill(ENVELOPE_TEXT_MAX_LEN, '"');
     while (envelope->recipients->len < ENVELOPE_RECIPIENTS_MAX) {
         EnvelopeRecipient *recipient = envelope_add_recipient(envelope, "a@b");
+        recipient->orcpt = g_strdup(longest);
         recipient->reply = g_strdup(longest);
         recipient->meaning = g_strdup(longest);
+        recipient->remedy = g_strdup(longest);
+        recipient->relay = g_strdup(longest);
     }
     g_autofree char *text = envelope_format(envelope, NULL);
     cr_assert_not_null(text);

@@ -78,7 +78,9 @@ Test(schedule, what_a_person_holds_is_never_due)
     cr_expect_eq(schedule_due_at(envelope, NOW + 100 * DAY), G_MAXINT64);
     cr_expect_eq(schedule_due_at(envelope, NOW - 100 * DAY), G_MAXINT64);
     schedule_failed(envelope, NOW, 0, 0);
+    schedule_hold(envelope, NOW, ENVELOPE_HOLD_ACCOUNT, 60);
     cr_expect_eq(envelope->hold, ENVELOPE_HOLD_PERSON);
+    cr_expect_eq(schedule_due_at(envelope, NOW + DAY), G_MAXINT64);
 }
 
 Test(schedule, a_clock_that_jumps_ahead_ends_no_life)

@@ -125,6 +125,21 @@ Test(spool, a_commit_syncs_the_message_then_names_it_then_its_envelope_then_the_
     cr_expect_eq(files_in(&place), 0);
 }
 
+Test(spool, a_new_folder_is_synced_with_those_above_that_were_made_for_it)
+{
+    g_auto(Place) place = make_place();
+    g_autofree char *nested = g_build_filename(place.folder, "state", "postkey", "queue", NULL);
+    calls_record();
+    g_autoptr(Spool) spool = spool_open(nested, NULL, NULL);
+    cr_assert_not_null(spool);
+    g_autofree char *made = calls_made();
+    cr_expect_str_eq(made, "fsync folder, fsync folder, fsync folder", "%s", made);
+    calls_record();
+    g_autoptr(Spool) again = spool_open(nested, NULL, NULL);
+    cr_assert_not_null(again);
+    cr_expect_eq(calls_count("fsync"), 0);
+}
+
 Test(spool, a_kept_message_is_found_again_as_it_came)
 {
     g_auto(Place) place = make_place();
