@@ -150,7 +150,7 @@ gboolean address_needs_utf8(const char *address)
 char *address_to_ascii(const char *text)
 {
     const char *domain = address_domain(text);
-    gsize len = strcspn(domain, "> \t");
+    gsize len = strcspn(domain, "> \t\r\n(");
     g_autofree char *name = g_strndup(domain, len);
     if (domain == text || g_str_is_ascii(name) || !g_utf8_validate(name, -1, NULL))
         return g_strdup(text);

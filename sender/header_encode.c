@@ -65,31 +65,49 @@ static void append_comment(GString *out, const char *text, gsize len)
     g_string_append_c(out, ')');
 }
 
-/* A phrase, or an address without angle brackets; blanks around it stay. */
-static void append_words(GString *out, const char *text, gsize len, gboolean phrase,
-                         gboolean *needs_utf8)
+/* The octets up to and without the first of these characters that is outside of quotes and
+ * comments. stops begins with "(". */
+static gsize span_len(const char *text, gsize len, const char *stops)
 {
-    gsize start = 0, end = len;
-    while (start < end && header_is_blank(text[start]))
-        start++;
-    while (end > start && header_is_blank(text[end - 1]))
-        end--;
-    g_string_append_len(out, text, (gssize)start);
-    if (!phrase && len_until(text + start, end - start, "@") < end - start)
-        append_address(out, text + start, end - start, needs_utf8);
-    else
-        header_append_text(out, text + start, end - start, TRUE);
-    g_string_append_len(out, text + end, (gssize)(len - end));
+    gsize at = len_until(text, len, stops);
+    while (at < len && text[at] == '(') {
+        at += comment_len(text + at, len - at);
+        at += len_until(text + at, len - at, stops);
+    }
+    return at;
+}
+
+/* A phrase or an address, with its comments; text goes on behind len octets up to a NUL. */
+static void append_member(GString *out, const char *text, gsize len, gboolean is_address,
+                          gboolean *needs_utf8)
+{
+    while (len > 0) {
+        gboolean comment = *text == '(';
+        gsize part = comment ? comment_len(text, len) : len_until(text, len, "(");
+        gboolean eight_bit = header_has_eight_bit(text, part);
+        if (!eight_bit)
+            g_string_append_len(out, text, (gssize)part);
+        else if (comment)
+            append_comment(out, text, part);
+        else if (is_address)
+            append_address(out, text, part, needs_utf8);
+        else
+            header_append_text(out, text, part, TRUE);
+        /* An encoded word touches nothing (RFC 2047 section 5); a NUL ends the value. */
+        if (eight_bit && !comment && !is_address && text[part] && strchr("(<:", text[part]) &&
+            !header_is_blank(text[part - 1]))
+            g_string_append_c(out, ' ');
+        text += part;
+        len -= part;
+    }
 }
 
 /* The length of the part of an address list at text. */
 static gsize part_len(const char *text, gsize len)
 {
-    if (*text == '(')
-        return comment_len(text, len);
     if (*text == '<')
-        return MIN(len_until(text, len, ">") + 1, len);
-    return MAX(len_until(text, len, "(<,;:"), 1);
+        return MIN(span_len(text, len, "(>") + 1, len);
+    return MAX(span_len(text, len, "(<,;:"), 1);
 }
 
 /* roomy: a comma has a blank behind it, where the line can be folded. */
@@ -99,18 +117,11 @@ static void append_addresses(GString *out, const char *text, gsize len, gboolean
     while (len > 0) {
         gsize part = part_len(text, len);
         gboolean phrase = part < len && (text[part] == '<' || text[part] == ':');
-        if (!encode || !header_has_eight_bit(text, part)) {
+        gboolean is_address = *text == '<' || (!phrase && span_len(text, part, "(@") < part);
+        if (encode)
+            append_member(out, text, part, is_address, needs_utf8);
+        else
             g_string_append_len(out, text, (gssize)part);
-        } else if (*text == '<') {
-            append_address(out, text, part, needs_utf8);
-        } else if (*text == '(') {
-            append_comment(out, text, part);
-        } else {
-            append_words(out, text, part, phrase, needs_utf8);
-            /* An encoded word touches nothing (RFC 2047 section 5). */
-            if (part < len && strchr("<:(", text[part]) && !header_is_blank(text[part - 1]))
-                g_string_append_c(out, ' ');
-        }
         if (roomy && *text == ',' && part < len && !header_is_blank(text[part]))
             g_string_append_c(out, ' ');
         text += part;
@@ -161,16 +172,16 @@ static gboolean append_line(GString *out, const HeaderEntry *entry, const char *
     return TRUE;
 }
 
-static gboolean append_lines(GString *out, const HeaderEntry *entry, const char *text,
+static gboolean append_lines(GString *out, const HeaderEntry *entry, const GString *field,
                              GError **error)
 {
-    const char *end;
-    while ((end = strstr(text, "\r\n"))) {
-        if (!append_line(out, entry, text, (gsize)(end - text), error))
+    const char *line = field->str, *end = field->str + field->len, *fold;
+    while ((fold = memchr(line, '\n', (gsize)(end - line)))) {
+        if (!append_line(out, entry, line, (gsize)(fold - line) - 1, error))
             return FALSE;
-        text = end + 2;
+        line = fold + 1;
     }
-    return append_line(out, entry, text, strlen(text), error);
+    return append_line(out, entry, line, (gsize)(end - line), error);
 }
 
 /* Whether each CR is the fold of two lines. */
@@ -182,12 +193,13 @@ static gboolean has_bare_cr(const GString *raw)
     return FALSE;
 }
 
-static gboolean has_long_line(const char *text)
+static gboolean has_long_line(const GString *raw)
 {
-    for (const char *end; (end = strstr(text, "\r\n")); text = end + 2)
-        if (end - text > BODY_LINE_MAX_LEN)
+    const char *line = raw->str, *end = raw->str + raw->len, *fold;
+    for (; (fold = memchr(line, '\n', (gsize)(end - line))); line = fold + 1)
+        if (fold - line > BODY_LINE_MAX_LEN + 1)
             return TRUE;
-    return strlen(text) > BODY_LINE_MAX_LEN;
+    return end - line > BODY_LINE_MAX_LEN;
 }
 
 /* The fields that have parameters (RFC 2045 section 5.1, RFC 2183). */
@@ -209,9 +221,9 @@ gboolean header_encode(const HeaderEntry *entry, gboolean utf8, gboolean *needs_
     gboolean encode = header_has_eight_bit(raw->str, raw->len) &&
                       !(utf8 && g_utf8_validate(raw->str, (gssize)raw->len, NULL));
     gboolean is_list = header_is_address_list(entry->kind);
-    gboolean roomy = is_list && has_long_line(raw->str);
+    gboolean roomy = is_list && has_long_line(raw);
     if (!encode && !roomy)
-        return append_lines(out, entry, raw->str, error);
+        return append_lines(out, entry, raw, error);
     const char *value = header_value(entry);
     gsize len = raw->len - entry->value_at;
     g_autoptr(GString) field = g_string_new_len(raw->str, (gssize)entry->value_at);
@@ -221,5 +233,5 @@ gboolean header_encode(const HeaderEntry *entry, gboolean utf8, gboolean *needs_
         header_append_parameters(field, value, len);
     else
         header_append_text(field, value, len, FALSE);
-    return append_lines(out, entry, field->str, error);
+    return append_lines(out, entry, field, error);
 }

@@ -1,5 +1,6 @@
 #include "header_encode.h"
 
+#include "address.h"
 #include "errors.h"
 
 #include <criterion/criterion.h>
@@ -172,4 +173,57 @@ Test(header_encode, a_header_of_a_megabyte_takes_no_longer_than_it_is_long, .tim
     g_string_append_c(in, '\n');
     g_autofree char *words = encode(in->str, FALSE, &needs_utf8);
     cr_expect(g_str_is_ascii(words));
+}
+
+static GPtrArray *addresses_of(const char *value, gboolean *ok)
+{
+    GPtrArray *addresses = g_ptr_array_new_with_free_func(g_free);
+    *ok = address_list_parse(value, addresses, NULL);
+    return addresses;
+}
+
+/* A name beyond ASCII without a domain is a word of the list, and encoded as one. */
+static gboolean has_bare_name(const GPtrArray *addresses)
+{
+    for (guint i = 0; i < addresses->len; i++)
+        if (!g_str_is_ascii(g_ptr_array_index(addresses, i)) &&
+            address_is_local(g_ptr_array_index(addresses, i), NULL))
+            return TRUE;
+    return FALSE;
+}
+
+/* Whatever stands in the list: who was meant before is meant afterwards, and nothing but an address
+ * is left beyond ASCII. */
+Test(header_encode, an_encoded_list_names_the_same_people)
+{
+    static const char *const pieces[] = {
+        "a@b",  "\303\274", "\"",       "(",     ")",    "<",          ">",
+        ",",    ";",        ":",        "\\",    " ",    "\n ",        "c@d\303\274.ex",
+        "x",    "\"q \\\"", "\"",       "<e@f>", "<g@h", "(\303\274)", ", ",
+        "\374", "@",        "=?a?Q?b?="};
+    GRand *rand = g_rand_new_with_seed(29);
+    guint valid = 0;
+    for (guint round = 0; round < 200000; round++) {
+        g_autoptr(GString) in = g_string_new("To: ");
+        gint32 count = g_rand_int_range(rand, 1, 9);
+        while (count-- > 0)
+            g_string_append(in, pieces[g_rand_int_range(rand, 0, (gint32)G_N_ELEMENTS(pieces))]);
+        if (round % 1000 == 0) /* too long for a line */
+            for (guint i = 0; i < 300; i++)
+                g_string_append_printf(in, ",u%u@x", i);
+        g_string_append_c(in, '\n');
+        gboolean ok, again, needs_utf8;
+        g_autoptr(GPtrArray) before = addresses_of(in->str + 4, &ok);
+        if (!ok || has_bare_name(before))
+            continue;
+        valid++;
+        g_autofree char *out = encode(in->str, FALSE, &needs_utf8);
+        cr_assert(needs_utf8 || g_str_is_ascii(out), "%s became %s", in->str, out);
+        g_autoptr(GPtrArray) after = addresses_of(out + 4, &again);
+        cr_assert(again && after->len == before->len, "%s became %s", in->str, out);
+        for (guint i = 0; i < before->len; i++)
+            cr_assert_str_eq(g_ptr_array_index(before, i), g_ptr_array_index(after, i));
+    }
+    cr_expect_gt(valid, 1000, "%u", valid);
+    g_rand_free(rand);
 }
