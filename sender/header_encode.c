@@ -35,21 +35,6 @@ static gsize comment_len(const char *text, gsize len)
     return len;
 }
 
-/* The octets up to and without the first of these characters that is outside of quotes. */
-static gsize len_until(const char *text, gsize len, const char *stops)
-{
-    gboolean quoted = FALSE;
-    for (gsize i = 0; i < len; i++) {
-        if (text[i] == '"')
-            quoted = !quoted;
-        else if (quoted && text[i] == '\\')
-            i++;
-        else if (!quoted && strchr(stops, text[i]))
-            return i;
-    }
-    return len;
-}
-
 /* A comment as one of encoded words, which leaves nothing in it to be nested or escaped. */
 static void append_comment(GString *out, const char *text, gsize len)
 {
@@ -69,10 +54,10 @@ static void append_comment(GString *out, const char *text, gsize len)
  * comments. stops begins with "(". */
 static gsize span_len(const char *text, gsize len, const char *stops)
 {
-    gsize at = len_until(text, len, stops);
+    gsize at = header_len_until(text, len, stops);
     while (at < len && text[at] == '(') {
         at += comment_len(text + at, len - at);
-        at += len_until(text + at, len - at, stops);
+        at += header_len_until(text + at, len - at, stops);
     }
     return at;
 }
@@ -83,7 +68,7 @@ static void append_member(GString *out, const char *text, gsize len, gboolean is
 {
     while (len > 0) {
         gboolean comment = *text == '(';
-        gsize part = comment ? comment_len(text, len) : len_until(text, len, "(");
+        gsize part = comment ? comment_len(text, len) : header_len_until(text, len, "(");
         gboolean eight_bit = header_has_eight_bit(text, part);
         if (!eight_bit)
             g_string_append_len(out, text, (gssize)part);

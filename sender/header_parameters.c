@@ -4,21 +4,6 @@
 
 #include <string.h>
 
-/* The octets up to the next ";" outside of quotes. */
-static gsize section_len(const char *text, gsize len)
-{
-    gboolean quoted = FALSE;
-    for (gsize i = 0; i < len; i++) {
-        if (text[i] == '"')
-            quoted = !quoted;
-        else if (quoted && text[i] == '\\')
-            i++;
-        else if (!quoted && text[i] == ';')
-            return i;
-    }
-    return len;
-}
-
 static gsize blanks_len(const char *text, gsize len)
 {
     gsize blanks = 0;
@@ -94,7 +79,7 @@ static gboolean append_parameter(GString *out, const char *text, gsize len)
 void header_append_parameters(GString *out, const char *value, gsize len)
 {
     while (len > 0) {
-        gsize section = section_len(value, len);
+        gsize section = header_len_until(value, len, ";");
         if (!header_has_eight_bit(value, section))
             g_string_append_len(out, value, (gssize)section);
         else if (!append_parameter(out, value, section))

@@ -20,6 +20,20 @@ gboolean header_is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+gsize header_len_until(const char *text, gsize len, const char *stops)
+{
+    gboolean quoted = FALSE;
+    for (gsize i = 0; i < len; i++) {
+        if (text[i] == '"')
+            quoted = !quoted;
+        else if (quoted && text[i] == '\\')
+            i++;
+        else if (!quoted && strchr(stops, text[i]))
+            return i;
+    }
+    return len;
+}
+
 void header_append_encoded(GString *out, const char *bytes, gsize len)
 {
     g_autoptr(GString) text = g_string_sized_new(len);

@@ -9,6 +9,10 @@ gboolean header_has_eight_bit(const char *bytes, gsize len);
 /* Blanks, and the line ends of folds. */
 gboolean header_is_blank(char c);
 
+/* The octets up to and without the first of these characters that is outside of quotes; all where
+ * there is none. */
+gsize header_len_until(const char *text, gsize len, const char *stops);
+
 /* Appends bytes as encoded words, behind a blank where something stands before that is neither a
  * blank nor the start of a comment (section 5). Folds in them are left out. */
 void header_append_encoded(GString *out, const char *bytes, gsize len);
