@@ -272,7 +272,31 @@ static gboolean has_domain(const char *address)
     return strchr(address + quoted_len(address), '@') != NULL;
 }
 
-static gboolean add_address(const char *address, GPtrArray *addresses, GError **error)
+/* As address_equal() compares. */
+static guint address_hash(gconstpointer address)
+{
+    guint hash = 5381;
+    for (const char *p = address, *domain = address_domain(address); *p; p++)
+        hash = hash * 33 + (guchar)(p < domain ? *p : g_ascii_tolower(*p));
+    return hash;
+}
+
+static gboolean address_equal_pointers(gconstpointer a, gconstpointer b)
+{
+    return address_equal(a, b);
+}
+
+/* Those that are there already, borrowed from the array: thousands of recipients are compared. */
+static GHashTable *known_of(const GPtrArray *addresses)
+{
+    GHashTable *known = g_hash_table_new(address_hash, address_equal_pointers);
+    for (guint i = 0; i < addresses->len; i++)
+        g_hash_table_add(known, g_ptr_array_index(addresses, i));
+    return known;
+}
+
+static gboolean add_address(const char *address, GPtrArray *addresses, GHashTable *known,
+                            GError **error)
 {
     if (*address == '\0')
         return TRUE;
@@ -281,15 +305,15 @@ static gboolean add_address(const char *address, GPtrArray *addresses, GError **
                                  : g_strconcat(address, "@" ADDRESS_LOCAL_DOMAIN, NULL);
     if (!address_check(ascii, error))
         return FALSE;
-    for (guint i = 0; i < addresses->len; i++)
-        if (address_equal(g_ptr_array_index(addresses, i), ascii))
-            return TRUE;
+    if (g_hash_table_contains(known, ascii))
+        return TRUE;
     if (addresses->len == ADDRESS_LIST_MAX) {
         error_set(error, POSTKEY_ERROR_REFUSED, "so many cannot be meant for one mail",
                   "send it in several parts, or through a mailing list",
                   "the message has more than %u recipients", ADDRESS_LIST_MAX);
         return FALSE;
     }
+    g_hash_table_add(known, ascii);
     g_ptr_array_add(addresses, g_steal_pointer(&ascii));
     return TRUE;
 }
@@ -371,11 +395,12 @@ gboolean address_list_parse(const char *text, GPtrArray *addresses, GError **err
     Scanner scanner = {.at = text};
     gboolean in_group = FALSE;
     g_autoptr(GString) words = g_string_new(NULL);
+    g_autoptr(GHashTable) known = known_of(addresses);
     while (*scanner.at) {
         g_string_truncate(words, 0);
         if (!read_member(&scanner, &in_group, words))
             break;
-        if (!add_address(words->str, addresses, error))
+        if (!add_address(words->str, addresses, known, error))
             return FALSE;
         if (!end_member(&scanner, &in_group))
             break;
