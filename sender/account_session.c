@@ -72,6 +72,7 @@ static gboolean take_credential(AccountSession *session, const cJSON *object)
         return FALSE;
     }
     forget_credential(session);
+    secret_redact_in_pieces(secret);
     session->user = g_strdup(user);
     session->token = token ? secret : NULL;
     session->password = password ? secret : NULL;

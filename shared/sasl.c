@@ -18,6 +18,7 @@ static Secret *encode(GString *plain)
     Secret *encoded = secret_take(g_base64_encode((const guchar *)plain->str, plain->len));
     gsize allocated_len = plain->allocated_len;
     secret_wipe_bytes(g_string_free(plain, FALSE), allocated_len);
+    secret_redact_in_pieces(encoded);
     return encoded;
 }
 
@@ -85,7 +86,9 @@ Secret *sasl_login(const char *text)
 {
     if (has_control(text))
         return NULL;
-    return secret_take(g_base64_encode((const guchar *)text, strlen(text)));
+    Secret *encoded = secret_take(g_base64_encode((const guchar *)text, strlen(text)));
+    secret_redact_in_pieces(encoded);
+    return encoded;
 }
 
 const char *sasl_error_answer(const char *mechanism)

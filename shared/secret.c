@@ -7,9 +7,13 @@
 /* Shorter texts would redact innocent words. */
 #define REDACT_MIN_LEN 8
 
+/* So many letters of a secret in a row are no accident. */
+#define REDACT_PIECE_LEN 16
+
 struct Secret {
     gsize mapped_len;
     gsize len;
+    gboolean in_pieces;
     Secret *previous, *next; /* all living secrets, for secret_redact() */
     char text[];
 };
@@ -123,10 +127,46 @@ void secret_wipe_bytes(void *bytes, gsize len)
     g_free(bytes);
 }
 
+void secret_redact_in_pieces(Secret *secret)
+{
+    if (secret)
+        secret->in_pieces = TRUE;
+}
+
+/* How many of the first letters of text stand in the secret too; 0 where they are too few. */
+static gsize piece_len(const Secret *secret, const char *text)
+{
+    if (strnlen(text, REDACT_PIECE_LEN) < REDACT_PIECE_LEN)
+        return 0;
+    const char *found = memmem(secret->text, secret->len, text, REDACT_PIECE_LEN);
+    if (!found)
+        return 0;
+    gsize len = REDACT_PIECE_LEN;
+    while (text[len] && found[len] == text[len])
+        len++;
+    return len;
+}
+
+/* Takes text. Returns owned. */
+static char *redact_pieces(char *text, const Secret *secret)
+{
+    GString *redacted = g_string_sized_new(strlen(text));
+    for (const char *at = text; *at;) {
+        gsize len = piece_len(secret, at);
+        g_string_append_len(redacted, len > 0 ? "<secret>" : at, len > 0 ? 8 : 1);
+        at += len > 0 ? len : 1;
+    }
+    secret_wipe_string(text);
+    return g_string_free(redacted, FALSE);
+}
+
 char *secret_redact(const char *text)
 {
     char *redacted = g_strdup(text);
     g_mutex_lock(&living_lock);
+    for (const Secret *secret = living; secret; secret = secret->next)
+        if (secret->in_pieces && secret->len >= REDACT_PIECE_LEN)
+            redacted = redact_pieces(redacted, secret);
     for (const Secret *secret = living; secret; secret = secret->next) {
         if (secret->len < REDACT_MIN_LEN || !strstr(redacted, secret->text))
             continue;

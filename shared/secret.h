@@ -5,7 +5,7 @@
  * and is ended by one. secret_reveal() is the only way to read one; its callers are few and
  * reviewed. A Secret never goes into an error, an argument, the environment, a file name or a log.
  *
- * Not thread-safe: secrets belong to the main thread.
+ * Each secret belongs to one thread; secret_redact() may be called from any.
  */
 #pragma once
 
@@ -43,6 +43,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Secret, secret_free)
  * hold. */
 void secret_wipe_string(char *text);
 void secret_wipe_bytes(void *bytes, gsize len);
+
+/* From now on secret_redact() finds pieces of it too (16 letters and more): for what is told to a
+ * server, which may repeat it cut off, or in several lines. NULL is none. */
+void secret_redact_in_pieces(Secret *secret);
 
 /* text with every living secret replaced by "<secret>"; what the log prints. Returns owned. */
 char *secret_redact(const char *text);

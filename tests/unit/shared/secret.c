@@ -45,6 +45,19 @@ Test(secret, what_is_living_is_redacted_and_what_is_freed_no_more)
     cr_expect_str_eq(shown, "ya29.first-token <secret>");
 }
 
+Test(secret, pieces_of_what_a_server_may_repeat_are_redacted_too)
+{
+    g_autoptr(Secret) told = secret_new("dXNlcj1tZQFhdXRoPUJlYXJlciB5YTI5LnNlY3JldAEB", -1);
+    g_autoptr(Secret) kept = secret_new("{\"uri\":\"https://oauth2.example/token\"}", -1);
+    secret_redact_in_pieces(told);
+    g_autofree char *cut = secret_redact("no AUTH X dXNlcj1tZQFhdXRoPUJlYXJlciB5");
+    cr_expect_str_eq(cut, "no AUTH X <secret>");
+    g_autofree char *split = secret_redact("dXNlcj1tZQFhdXRoPUJlYX Jlcg JlciB5YTI5LnNlY3JldAEB.");
+    cr_expect_str_eq(split, "<secret> Jlcg <secret>.");
+    g_autofree char *innocent = secret_redact("dXNlcj1tZQFhdXR https://oauth2.example/token");
+    cr_expect_str_eq(innocent, "dXNlcj1tZQFhdXR https://oauth2.example/token");
+}
+
 Test(secret, short_texts_do_not_redact_innocent_words)
 {
     g_autoptr(Secret) tiny = secret_new("a", -1);
