@@ -78,7 +78,7 @@ static guint interleave(const struct addrinfo *found, const struct addrinfo **or
 static void start_try(Dial *dial)
 {
     const struct addrinfo *address = dial->addresses[dial->n_started++];
-    dial->next_at = deadline_in_ms(DIAL_STAGGER_MS);
+    dial->next_at = 0;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         dial->code = errno;
@@ -89,6 +89,7 @@ static void start_try(Dial *dial)
         (void)close(fd); /* never connected */
         return;
     }
+    dial->next_at = deadline_in_ms(DIAL_STAGGER_MS);
     dial->tries[dial->n_tries++] = (struct pollfd){.fd = fd, .events = POLLOUT};
 }
 
@@ -109,7 +110,8 @@ static int find_winner(Dial *dial)
         if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 && code == 0)
             return fd;
         dial->code = code ? code : errno;
-        (void)close(fd); /* never connected */
+        dial->next_at = 0; /* the next one at once */
+        (void)close(fd);   /* never connected */
     }
     return -1;
 }

@@ -1,5 +1,6 @@
 /* A TCP connection to a host by its name: all of its addresses, of both families, the next one
- * started 300 ms after the one before if that has not answered (RFC 8305). Nothing here waits.
+ * started 300 ms after the one before if that has not answered, and at once where one has failed
+ * (RFC 8305). Nothing here waits.
  */
 #pragma once
 

@@ -61,6 +61,16 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
+/* In a thread of its own; where this user may have no more of them, the caller waits instead. */
+static void ask_aside(Question *question)
+{
+    GThread *thread = g_thread_try_new("resolver", run, g_atomic_rc_box_acquire(question), NULL);
+    if (thread)
+        g_thread_unref(thread);
+    else
+        (void)run(question); /* it has the reference; the result is in the question */
+}
+
 Lookup *lookup_start(const char *host, guint port)
 {
     Lookup *lookup = g_new0(Lookup, 1);
@@ -76,7 +86,7 @@ Lookup *lookup_start(const char *host, guint port)
     }
     ask(question, AI_NUMERICHOST);
     if (question->rc == EAI_NONAME)
-        g_thread_unref(g_thread_new("resolver", run, g_atomic_rc_box_acquire(question)));
+        ask_aside(question);
     else
         say_answered(question);
     return lookup;
