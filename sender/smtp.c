@@ -80,12 +80,15 @@ Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error)
     return reply;
 }
 
-Reply *smtp_ask(SmtpSession *session, gint64 timeout_ms, const char *line, GError **error)
+Reply *smtp_ask(SmtpSession *session, const char *line, const Secret *secret, GError **error)
 {
+    gint64 timeout_ms = session->timeouts->reply_ms;
     Deadline deadline = smtp_deadline(session, timeout_ms);
-    g_autofree char *ended = g_strconcat(line, "\r\n", NULL);
-    if (!transport_say(session->transport, ended, deadline, error) ||
-        !transport_flush(session->transport, deadline, error)) {
+    Transport *transport = session->transport;
+    if (!transport_say(transport, line, deadline, error) ||
+        (secret && !transport_whisper(transport, secret, deadline, error)) ||
+        !transport_say(transport, "\r\n", deadline, error) ||
+        !transport_flush(transport, deadline, error)) {
         smtp_enter(session, SMTP_ENDED);
         return NULL;
     }
@@ -128,9 +131,14 @@ void smtp_refuse(const SmtpSession *session, DiagnosisPhase phase, const Reply *
                  const char *what, const Diagnosis **refusal, GError **error)
 {
     g_autofree char *described = reply_describe(reply);
-    *refusal = smtp_diagnose(session, phase, reply);
-    error_set(error, smtp_error_code(*refusal), (*refusal)->meaning, (*refusal)->remedy,
-              "%s %s: %s", session->server->host, what, described);
+    const Diagnosis *diagnosis = smtp_diagnose(session, phase, reply);
+    /* In plain text anybody in between may have said it: no mail bounces, and no account is held,
+     * for that. */
+    gboolean authentic = transport_is_encrypted(session->transport);
+    *refusal = authentic ? diagnosis : NULL;
+    error_set(error, authentic ? smtp_error_code(diagnosis) : POSTKEY_ERROR_UNAVAILABLE,
+              diagnosis->meaning, diagnosis->remedy, "%s %s: %s", session->server->host, what,
+              described);
 }
 
 /* ---- EHLO ---- */
@@ -141,27 +149,39 @@ static void offer_clear(SmtpOffer *offer)
     *offer = (SmtpOffer){0};
 }
 
+/* Some servers say AUTH twice, the second time with "=" for clients that are older still. */
+static void offer_mechanisms(SmtpOffer *offer, const char *names)
+{
+    g_auto(GStrv) before = offer->mechanisms;
+    g_autofree char *joined = before ? g_strjoinv(" ", before) : g_strdup("");
+    g_autofree char *all = g_strconcat(joined, " ", names, NULL);
+    offer->mechanisms = g_strsplit_set(g_strstrip(all), " \t", -1);
+}
+
 /* One line of the EHLO reply: a keyword and its parameters. */
 static void offer_add(SmtpOffer *offer, const char *line)
 {
-    g_autofree char *upper = g_ascii_strup(line, -1);
-    if (strcmp(upper, "STARTTLS") == 0) {
+    g_autofree char *keyword = g_ascii_strup(line, -1);
+    gsize len = strcspn(keyword, " \t=");
+    const char *parameters = keyword[len] ? keyword + len + 1 : keyword + len;
+    keyword[len] = '\0';
+    if (strcmp(keyword, "STARTTLS") == 0) {
         offer->starttls = TRUE;
-    } else if (strcmp(upper, "8BITMIME") == 0) {
+    } else if (strcmp(keyword, "8BITMIME") == 0) {
         offer->eight_bit_mime = TRUE;
-    } else if (strcmp(upper, "PIPELINING") == 0) {
+    } else if (strcmp(keyword, "PIPELINING") == 0) {
         offer->pipelining = TRUE;
-    } else if (strcmp(upper, "CHUNKING") == 0) {
+    } else if (strcmp(keyword, "CHUNKING") == 0) {
         offer->chunking = TRUE;
-    } else if (strcmp(upper, "SMTPUTF8") == 0) {
+    } else if (strcmp(keyword, "SMTPUTF8") == 0) {
         offer->utf8 = TRUE;
-    } else if (strcmp(upper, "DSN") == 0) {
+    } else if (strcmp(keyword, "DSN") == 0) {
         offer->dsn = TRUE;
-    } else if (strcmp(upper, "SIZE") == 0 || g_str_has_prefix(upper, "SIZE ")) {
+    } else if (strcmp(keyword, "SIZE") == 0) {
         offer->size = TRUE;
-        offer->size_max = g_ascii_strtoull(upper + 4, NULL, 10);
-    } else if (g_str_has_prefix(upper, "AUTH ") && !offer->mechanisms) {
-        offer->mechanisms = g_strsplit(upper + 5, " ", -1);
+        offer->size_max = g_ascii_strtoull(parameters, NULL, 10);
+    } else if (strcmp(keyword, "AUTH") == 0) {
+        offer_mechanisms(offer, parameters);
     }
 }
 
@@ -184,7 +204,7 @@ static gboolean say_hello(SmtpSession *session, const Diagnosis **refusal, GErro
                   "the name for EHLO holds a line break");
         return FALSE;
     }
-    g_autoptr(Reply) reply = smtp_ask(session, session->timeouts->reply_ms, line, error);
+    g_autoptr(Reply) reply = smtp_ask(session, line, NULL, error);
     if (!reply)
         return FALSE;
     if (reply->code / 100 != 2) {
@@ -249,7 +269,7 @@ static gboolean upgrade(SmtpSession *session, const Diagnosis **refusal, GError 
                   "%s offers no STARTTLS on port %u", session->server->host, session->server->port);
         return FALSE;
     }
-    g_autoptr(Reply) reply = smtp_ask(session, session->timeouts->reply_ms, "STARTTLS", error);
+    g_autoptr(Reply) reply = smtp_ask(session, "STARTTLS", NULL, error);
     if (!reply)
         return FALSE;
     if (reply->code != 220) {
@@ -329,13 +349,11 @@ SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError *
                                         g_get_real_time() / G_USEC_PER_SEC);
             return g_steal_pointer(&session);
         }
-        gboolean authentic = transport_is_encrypted(transport);
         transport_note(transport, "%s", failed->message);
         leave_door(session);
         race_fail(race, which, failed);
-        *refusal = refused ? refused : *refusal;
-        /* In plain text anybody in between may have said it. */
-        if (refused && authentic)
+        *refusal = refused;
+        if (refused)
             break;
     }
     race_explain(race, error);

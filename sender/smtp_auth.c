@@ -63,22 +63,6 @@ static Secret *make_response(const SmtpSession *session, const char *mechanism, 
     return NULL;
 }
 
-/* Sends text, then a credential (may be NULL), then CRLF, as one flight, and reads the reply. */
-static Reply *say_and_hear(SmtpSession *session, const char *text, const Secret *credential,
-                           GError **error)
-{
-    Deadline deadline = smtp_deadline(session, session->timeouts->reply_ms);
-    Transport *transport = session->transport;
-    if (!transport_say(transport, text, deadline, error) ||
-        (credential && !transport_whisper(transport, credential, deadline, error)) ||
-        !transport_say(transport, "\r\n", deadline, error) ||
-        !transport_flush(transport, deadline, error)) {
-        smtp_enter(session, SMTP_ENDED);
-        return NULL;
-    }
-    return smtp_hear(session, session->timeouts->reply_ms, error);
-}
-
 /* The command and, where it did not fit, the response. Returns the reply to the response, or an
  * earlier refusal. */
 static Reply *send_response(const Login *login, GError **error)
@@ -86,12 +70,12 @@ static Reply *send_response(const Login *login, GError **error)
     g_autofree char *command = g_strdup_printf("AUTH %s", login->mechanism);
     if (strlen(command) + 1 + secret_len(login->response) + 2 <= COMMAND_MAX_LEN) {
         g_autofree char *spaced = g_strconcat(command, " ", NULL);
-        return say_and_hear(login->session, spaced, login->response, error);
+        return smtp_ask(login->session, spaced, login->response, error);
     }
-    g_autoptr(Reply) reply = say_and_hear(login->session, command, NULL, error);
+    g_autoptr(Reply) reply = smtp_ask(login->session, command, NULL, error);
     if (!reply || reply->code != 334)
         return g_steal_pointer(&reply);
-    return say_and_hear(login->session, "", login->response, error);
+    return smtp_ask(login->session, "", login->response, error);
 }
 
 /* A 334 where the verdict was due is the explanation of a refusal (RFC 7628 section 3.2.3): it
@@ -102,11 +86,11 @@ static Reply *hear_verdict(const Login *login, Reply *first, char **challenge, G
     if (reply->code != 334)
         return g_steal_pointer(&reply);
     *challenge = sasl_error_challenge(g_ptr_array_index(reply->lines, 0));
-    Reply *verdict = say_and_hear(login->session, sasl_error_answer(login->mechanism), NULL, error);
+    Reply *verdict = smtp_ask(login->session, sasl_error_answer(login->mechanism), NULL, error);
     if (!verdict || verdict->code != 334)
         return verdict;
     reply_free(verdict);
-    return say_and_hear(login->session, "*", NULL, error); /* RFC 4954 section 4: cancel */
+    return smtp_ask(login->session, "*", NULL, error); /* RFC 4954 section 4: cancel */
 }
 
 static gboolean log_in(const Login *login, const Diagnosis **refusal, GError **error)

@@ -80,12 +80,34 @@ static gboolean is_of_sequence(const Reply *reply)
     return reply->code == 500 || reply->code == 502 || reply->code == 503;
 }
 
-static void take_success(const SmtpSending *sending, const Reply *reply)
+/* What the server has said behind its verdict; NULL: nothing, as it has to be. A session with such
+ * a server ends. Returns owned. */
+static Reply *hear_surplus(SmtpSession *session)
+{
+    if (transport_is_quiet(session->transport))
+        return NULL;
+    Reply *surplus = transport_hear_now(session->transport);
+    if (surplus)
+        smtp_enter(session, SMTP_ENDED);
+    return surplus;
+}
+
+static void take_success(const SmtpSending *sending, const Reply *reply, GError **error)
 {
     g_autofree char *words = reply_describe(reply);
     const SmtpMail *mail = sending->mail;
-    smtp_decide_rest(sending, SMTP_SENT, words, NULL);
     smtp_enter(sending->session, SMTP_LOGGED_IN);
+    g_autoptr(Reply) surplus = hear_surplus(sending->session);
+    /* Somewhere it has answered twice; then this one, a refusal, is the verdict. */
+    if (surplus && surplus->code >= 400 && surplus->code != 421) {
+        g_autofree char *more = reply_describe(surplus);
+        GError *failed = NULL;
+        error_set(&failed, POSTKEY_ERROR_UNAVAILABLE, NULL, NULL,
+                  "the server said \"%s\", and then \"%s\"", words, more);
+        smtp_leave_unknown(sending, failed, error);
+        return;
+    }
+    smtp_decide_rest(sending, SMTP_SENT, words, NULL);
     if (mail->progress)
         mail->progress(sending->size, sending->size, mail->progress_data);
 }
@@ -185,7 +207,7 @@ SmtpBodyResult smtp_send_flight(SmtpSending *sending, GError **error)
     if (sending->accepted == 0)
         smtp_reset(sending);
     else if (reply->code / 100 == 2)
-        take_success(sending, reply);
+        take_success(sending, reply, error);
     else if (is_of_sequence(reply))
         return go_otherwise(sending, HABIT_CHUNKS_WAIT, error);
     else
@@ -197,7 +219,10 @@ SmtpBodyResult smtp_send_flight(SmtpSending *sending, GError **error)
 
 static void note_chunk_reply(Stream *stream, Reply *reply)
 {
+    SmtpSession *session = stream->sending->session;
     stream->owed--;
+    if (reply->code == 421 && smtp_is_open(session))
+        smtp_enter(session, SMTP_ENDED);
     if (reply->code / 100 != 2 && !stream->refusal)
         stream->refusal = reply;
     else
@@ -268,15 +293,19 @@ static gboolean hear_chunks(Stream *stream, Reply **last, GError **error)
 static SmtpBodyResult break_chunks(Stream *stream, GError *failed, GError **error)
 {
     SmtpSending *sending = stream->sending;
+    SmtpSession *session = sending->session;
+    gboolean goes_on = stream->stopped && smtp_is_open(session);
     Reply *last = NULL;
-    sending->in_a_hurry = !stream->stopped;
+    sending->in_a_hurry = !goes_on;
     /* Before the server says more, it has to get what stands before. */
-    if (stream->stopped)
+    if (goes_on)
         (void)flush(sending, NULL); /* where it fails, hearing fails too */
-    if (g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE) || stream->stopped)
+    if (goes_on || g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE))
         (void)hear_chunks(stream, &last, NULL); /* the refusal is in the stream */
     reply_free(last);
-    if (stream->refusal && stream->stopped && is_of_sequence(stream->refusal)) {
+    if (!goes_on && smtp_is_open(session))
+        smtp_enter(session, SMTP_ENDED);
+    if (stream->refusal && is_of_sequence(stream->refusal)) {
         g_error_free(failed);
         return go_otherwise(sending, HABIT_NO_CHUNKS, error);
     }
@@ -289,10 +318,7 @@ static SmtpBodyResult break_chunks(Stream *stream, GError *failed, GError **erro
     } else {
         smtp_decide_rest_by_error(sending, failed, error);
     }
-    if (stream->stopped)
-        smtp_reset(sending);
-    else if (smtp_is_open(sending->session))
-        smtp_enter(sending->session, SMTP_ENDED);
+    smtp_reset(sending);
     return SMTP_BODY_DECIDED;
 }
 
@@ -302,12 +328,15 @@ static SmtpBodyResult end_chunks(Stream *stream, GError **error)
     GError *failed = NULL;
     Reply *last = NULL;
     smtp_enter(sending->session, SMTP_VERDICT);
-    if (!hear_chunks(stream, &last, &failed)) {
+    if (!hear_chunks(stream, &last, &failed) && !stream->refusal) {
         smtp_leave_unknown(sending, failed, error);
         return SMTP_BODY_DECIDED;
     }
+    /* What follows a chunk that was refused is refused as well (RFC 3030 section 2): that answer
+     * may be missing. */
+    g_clear_error(&failed);
     if (!stream->refusal)
-        take_success(sending, last);
+        take_success(sending, last, error);
     reply_free(last);
     if (stream->refusal && is_of_sequence(stream->refusal))
         return go_otherwise(sending, HABIT_NO_CHUNKS, error);
@@ -369,6 +398,19 @@ static void say_nothing(const SmtpSending *sending)
         smtp_enter(sending->session, SMTP_ENDED);
 }
 
+/* A server that closes, or answers, before the end has refused: the dot would only leave a doubt,
+ * or its answer a reply too many. */
+static gboolean is_still_wanted(const SmtpSending *sending, GError **error)
+{
+    const SmtpSession *session = sending->session;
+    if (transport_is_quiet(session->transport))
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_UNAVAILABLE,
+              "the server gave up on the message before its end; nobody got it", "try again later",
+              "%s did not wait for the end of the message", session->server->host);
+    return FALSE;
+}
+
 static void say_message(SmtpSending *sending, GError **error)
 {
     Stream stream = {.sending = sending};
@@ -376,8 +418,8 @@ static void say_message(SmtpSending *sending, GError **error)
     smtp_enter(sending->session, SMTP_BODY);
     /* Without its final dot no server takes it: the way back is to close. */
     if (!message_stream(sending->mail->message, TRUE, carry_lines, &stream, &failed) ||
-        !smtp_announce(sending, &failed) || !say(sending, ".\r\n", &failed) ||
-        !flush(sending, &failed)) {
+        !is_still_wanted(sending, &failed) || !smtp_announce(sending, &failed) ||
+        !say(sending, ".\r\n", &failed) || !flush(sending, &failed)) {
         hear_why_data_broke(sending, failed, error);
         return;
     }
@@ -387,7 +429,7 @@ static void say_message(SmtpSending *sending, GError **error)
     if (!reply)
         smtp_leave_unknown(sending, failed, error);
     else if (reply->code / 100 == 2)
-        take_success(sending, reply);
+        take_success(sending, reply, error);
     else
         take_refusal(sending, reply);
 }

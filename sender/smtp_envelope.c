@@ -39,13 +39,16 @@ static char *mail_line(const SmtpSending *sending)
     return g_string_free(line, FALSE);
 }
 
+#define ADDRESS_TYPE_CHARS G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-"
+
 /* The address type stands for itself; what follows it is xtext. */
 static void append_original(GString *line, const SmtpRecipient *recipient)
 {
     const char *original = recipient->original ? recipient->original : recipient->address;
     const char *address = recipient->original ? strchr(original, ';') : NULL;
-    if (!g_str_is_ascii(original))
-        return; /* would need the utf-8 type of RFC 6533, and says nothing that RCPT does not */
+    if (!g_str_is_ascii(original) ||
+        (address && strspn(original, ADDRESS_TYPE_CHARS) < (gsize)(address - original)))
+        return; /* would need the utf-8 type of RFC 6533, or is none; RCPT says what is needed */
     g_string_append_printf(line, " ORCPT=%.*s;", address ? (int)(address - original) : 6,
                            address ? original : "rfc822");
     append_xtext(line, address ? address + 1 : original);

@@ -37,12 +37,36 @@ static gboolean refuse_utf8(const SmtpSending *sending, GError **error)
     return FALSE;
 }
 
+/* Nothing that a line of SMTP is made of may end it. */
+static gboolean is_within_a_line(const char *text)
+{
+    for (; text && *text; text++)
+        if ((guchar)*text < ' ' || *text == 0x7f)
+            return FALSE;
+    return TRUE;
+}
+
+/* Those who took the addresses have looked already; but a file can be changed, and whatever stands
+ * behind a line break would be a command. */
+static gboolean check_lines(const SmtpMail *mail, GError **error)
+{
+    gboolean ok = is_within_a_line(mail->sender) && is_within_a_line(mail->dsn.notify) &&
+                  is_within_a_line(mail->dsn.ret);
+    for (guint i = 0; ok && i < mail->n_recipients; i++)
+        ok = is_within_a_line(mail->recipients[i].address);
+    if (!ok)
+        error_set(error, POSTKEY_ERROR_REFUSED, "nothing was sent to anybody",
+                  "give the addresses without control characters",
+                  "an address of the envelope holds a line break or another control character");
+    return ok;
+}
+
 static gboolean prepare(SmtpSending *sending, GError **error)
 {
     const SmtpOffer *offer = &sending->session->offer;
     const SmtpMail *mail = sending->mail;
     const MessageOffer takes = {.eight_bit_mime = offer->eight_bit_mime, .smtp_utf8 = offer->utf8};
-    if (!message_prepare(mail->message, &takes, error))
+    if (!check_lines(mail, error) || !message_prepare(mail->message, &takes, error))
         return FALSE;
     sending->size = message_size(mail->message);
     if (offer->size_max > 0 && sending->size > offer->size_max)
@@ -133,7 +157,8 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error)
     for (guint i = 0; i < mail->n_recipients; i++)
         smtp_recipient_clear(&mail->recipients[i]);
     if (!prepare(&sending, &failed)) {
-        smtp_decide_rest(&sending, SMTP_REFUSED, failed->message, NULL);
+        gboolean permanent = g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_REFUSED);
+        smtp_decide_rest(&sending, permanent ? SMTP_REFUSED : SMTP_DEFERRED, failed->message, NULL);
         g_propagate_error(error, failed);
         return FALSE;
     }

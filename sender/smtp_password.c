@@ -29,21 +29,6 @@ static gboolean refuse_password(GError **error)
     return FALSE;
 }
 
-/* Sends one line that is a secret (behind text), and reads the reply. Returns owned. */
-static Reply *whisper(SmtpSession *session, const char *text, const Secret *secret, GError **error)
-{
-    Deadline deadline = smtp_deadline(session, session->timeouts->reply_ms);
-    Transport *transport = session->transport;
-    if (!transport_say(transport, text, deadline, error) ||
-        !transport_whisper(transport, secret, deadline, error) ||
-        !transport_say(transport, "\r\n", deadline, error) ||
-        !transport_flush(transport, deadline, error)) {
-        smtp_enter(session, SMTP_ENDED);
-        return NULL;
-    }
-    return smtp_hear(session, session->timeouts->reply_ms, error);
-}
-
 /* What goes over the wire lives as long as the session, so that a server that repeats it is
  * redacted. Takes response; returns it, borrowed. */
 static Secret *keep(SmtpSession *session, Secret *response)
@@ -61,7 +46,7 @@ static Reply *by_plain(const PasswordLogin *login, GError **error)
         (void)refuse_password(error); /* always FALSE */
         return NULL;
     }
-    return whisper(login->session, "AUTH PLAIN ", response, error);
+    return smtp_ask(login->session, "AUTH PLAIN ", response, error);
 }
 
 /* The server asks twice, in words that differ from server to server; the order does not. */
@@ -73,14 +58,13 @@ static Reply *by_login(const PasswordLogin *login, GError **error)
         (void)refuse_password(error); /* always FALSE */
         return NULL;
     }
-    g_autoptr(Reply) first =
-        smtp_ask(login->session, login->session->timeouts->reply_ms, "AUTH LOGIN", error);
+    g_autoptr(Reply) first = smtp_ask(login->session, "AUTH LOGIN", NULL, error);
     if (!first || first->code != 334)
         return g_steal_pointer(&first);
-    g_autoptr(Reply) second = whisper(login->session, "", user, error);
+    g_autoptr(Reply) second = smtp_ask(login->session, "", user, error);
     if (!second || second->code != 334)
         return g_steal_pointer(&second);
-    return whisper(login->session, "", password, error);
+    return smtp_ask(login->session, "", password, error);
 }
 
 /* Neither mechanism has a third question. */
@@ -89,8 +73,7 @@ static Reply *hear_end(SmtpSession *session, Reply *reply, GError **error)
     if (!reply || reply->code != 334)
         return reply;
     reply_free(reply);
-    return smtp_ask(session, session->timeouts->reply_ms, "*",
-                    error); /* RFC 4954 section 4: cancel */
+    return smtp_ask(session, "*", NULL, error); /* RFC 4954 section 4: cancel */
 }
 
 gboolean smtp_authenticate_by_password(SmtpSession *session, const char *user,

@@ -119,22 +119,25 @@ void smtp_reset(const SmtpSending *sending)
 
 gboolean smtp_settle(SmtpSession *session, GError **error)
 {
-    if (!session->resets)
+    g_autoptr(Reply) reply = NULL;
+    if (session->resets) {
+        session->resets = FALSE;
+        reply = smtp_hear(session, session->timeouts->reply_ms, error);
+        if (!reply)
+            return FALSE;
+    }
+    /* One reply too many would be taken for that to the next command, and so on, up to a verdict
+     * that is none. */
+    if ((!reply || reply->code / 100 == 2) && transport_is_quiet(session->transport))
         return TRUE;
-    session->resets = FALSE;
-    g_autoptr(Reply) reply = smtp_hear(session, session->timeouts->reply_ms, error);
     if (!reply)
-        return FALSE;
-    g_autoptr(Reply) surplus = transport_hear_now(session->transport);
-    if (reply->code / 100 == 2 && !surplus)
-        return TRUE;
-    g_autofree char *words = reply_describe(reply);
+        reply = transport_hear_now(session->transport);
+    g_autofree char *words = reply ? reply_describe(reply) : g_strdup("the connection has ended");
     if (smtp_is_open(session))
         smtp_enter(session, SMTP_ENDED);
     error_set(error, POSTKEY_ERROR_UNAVAILABLE,
               "the server and we are out of step; over a new connection it goes on",
-              "try again later", "%s does not start afresh after a refusal: %s",
-              session->server->host, words);
+              "try again later", "%s is not ready for a message: %s", session->server->host, words);
     return FALSE;
 }
 

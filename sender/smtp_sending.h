@@ -47,8 +47,9 @@ Reply *smtp_hear_for(const SmtpSending *sending, gint64 timeout_ms, GError **err
  * its reply is heard by smtp_settle(), for which there is time until the next message. */
 void smtp_reset(const SmtpSending *sending);
 
-/* Hears what smtp_reset() has left. FALSE with *error: the session has ended, as the server does
- * not forget, or has said more than it was asked (it took the message for commands). */
+/* Before a message: hears what smtp_reset() has left. FALSE with *error: the session has ended, as
+ * the server does not forget, or has said more than it was asked (it took the message for commands,
+ * or says goodbye). */
 gboolean smtp_settle(SmtpSession *session, GError **error);
 
 /* Remembers what the server cannot do, for this session and the next ones. */

@@ -59,8 +59,9 @@ Deadline smtp_deadline(const SmtpSession *session, gint64 timeout_ms);
 /* Reads one reply; after a failure, and after a 421, the session is SMTP_ENDED. Returns owned. */
 Reply *smtp_hear(SmtpSession *session, gint64 timeout_ms, GError **error);
 
-/* Sends one line (without CRLF) and reads its reply. Returns owned. */
-Reply *smtp_ask(SmtpSession *session, gint64 timeout_ms, const char *line, GError **error);
+/* Sends one line (without CRLF), whose end is secret (NULL: nothing is), and reads its reply.
+ * Returns owned. */
+Reply *smtp_ask(SmtpSession *session, const char *line, const Secret *secret, GError **error);
 
 /* The code for what a diagnosis wants done. */
 PostkeyErrorCode smtp_error_code(const Diagnosis *diagnosis);
@@ -70,6 +71,7 @@ const Diagnosis *smtp_diagnose(const SmtpSession *session, DiagnosisPhase phase,
                                const Reply *reply);
 
 /* Sets *error from a reply: "HOST WHAT: REPLY", with its diagnosis, which is also stored in
- * *refusal. */
+ * *refusal. A reply in plain text is only words: POSTKEY_ERROR_UNAVAILABLE, and *refusal is NULL.
+ */
 void smtp_refuse(const SmtpSession *session, DiagnosisPhase phase, const Reply *reply,
                  const char *what, const Diagnosis **refusal, GError **error);

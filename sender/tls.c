@@ -275,6 +275,11 @@ void tls_close(Tls *tls)
     tls_free(tls);
 }
 
+void tls_give_up(Tls *tls)
+{
+    tls->stands = FALSE;
+}
+
 /* ---- the stream ---- */
 
 gssize tls_read(Tls *tls, char *bytes, gsize len, GError **error)

@@ -32,6 +32,10 @@ Tls *tls_new(int fd, const char *host, TlsTrust *trust, GError **error);
 /* Tells the peer that we go (without waiting for its answer) where the handshake has ended, and
  * frees. Leaves the descriptor open. */
 void tls_close(Tls *tls);
+
+/* From now on nothing is sent any more, no farewell either: that would first push out the rest of a
+ * record that tls_write() could not finish. For one that was given up. */
+void tls_give_up(Tls *tls);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tls, tls_close)
 
 typedef enum {

@@ -228,13 +228,6 @@ static gboolean has_early_bytes(const Transport *transport)
            recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-gboolean transport_is_quiet(const Transport *transport)
-{
-    char byte;
-    return !transport->in_ended && transport->in_start >= transport->in->len &&
-           recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
 gboolean transport_start_tls(Transport *transport, Deadline deadline, GError **error)
 {
     /* After STARTTLS a server waits for our ClientHello: whatever is there already came in plain
@@ -350,6 +343,9 @@ gboolean transport_flush(Transport *transport, Deadline deadline, GError **error
 {
     gboolean ok = write_all(transport, deadline, error);
     transport_forget(transport);
+    /* The end of what failed must not reach the server later, when nobody reckons with it. */
+    if (!ok && transport->tls)
+        tls_give_up(transport->tls);
     return ok;
 }
 
@@ -458,4 +454,12 @@ Reply *transport_hear(Transport *transport, Deadline deadline, GError **error)
 gboolean transport_is_closed(const Transport *transport)
 {
     return transport->in_ended;
+}
+
+gboolean transport_is_quiet(Transport *transport)
+{
+    while (take_in(transport))
+        ;
+    return !transport->in_ended && transport->in_start == transport->in->len &&
+           !reply_parser_is_midway(transport->parser);
 }

@@ -102,7 +102,7 @@ Reply *transport_hear(Transport *transport, Deadline deadline, GError **error);
 gboolean transport_is_closed(const Transport *transport);
 
 /* Whether the server has said nothing since its last reply, and has not closed. */
-gboolean transport_is_quiet(const Transport *transport);
+gboolean transport_is_quiet(Transport *transport);
 
 /* A note of our own for the trace. */
 void transport_note(const Transport *transport, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -3,8 +3,12 @@
 
 #include "errors.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Two doors, the second of which leads in, unless a test says otherwise. */
 typedef struct {
@@ -97,6 +101,117 @@ Test(race, a_port_that_takes_connections_and_stalls_leads_to_the_next)
         expect_door(&doors, 1);
         leave_doors(&doors);
     }
+}
+
+/* A socket whose queue is full: Linux drops what else wants to connect, as a firewall does. */
+typedef struct {
+    int listener;
+    int waiting[8];
+    guint port;
+} Swallows;
+
+static void swallow(Swallows *swallows)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    swallows->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(swallows->listener, (struct sockaddr *)&address, len), 0);
+    cr_assert_eq(listen(swallows->listener, 0), 0);
+    cr_assert_eq(getsockname(swallows->listener, (struct sockaddr *)&address, &len), 0);
+    swallows->port = ntohs(address.sin_port);
+    for (gsize i = 0; i < G_N_ELEMENTS(swallows->waiting); i++) {
+        swallows->waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(swallows->waiting[i], (struct sockaddr *)&address, len);
+    }
+}
+
+Test(race, a_port_that_swallows_what_is_sent_to_it_leads_to_the_next)
+{
+    Swallows swallows;
+    swallow(&swallows);
+    Doors doors = {.servers = {{.host = (char *)"127.0.0.1", .port = swallows.port}}};
+    set_good_door(&doors, 1);
+    open_doors(&doors);
+    expect_door(&doors, 1);
+    cr_expect_null(strstr(doors.trace->str, "cannot connect"), "%s", doors.trace->str);
+    leave_doors(&doors);
+    for (gsize i = 0; i < G_N_ELEMENTS(swallows.waiting); i++)
+        (void)close(swallows.waiting[i]);
+    (void)close(swallows.listener);
+}
+
+static guint count_descriptors(void)
+{
+    guint n = 0;
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    cr_assert_not_null(dir);
+    while (g_dir_read_name(dir))
+        n++;
+    return n;
+}
+
+Test(race, those_who_lose_leave_no_descriptor_behind)
+{
+    guint before = 0;
+    for (guint i = 0; i < 3; i++) {
+        Doors doors = {0};
+        set_door(&doors, 0, scripted_start(silent_steps, 1, FALSE), SMTP_TLS_IMPLICIT);
+        set_good_door(&doors, 1);
+        open_doors(&doors);
+        expect_door(&doors, 1);
+        leave_doors(&doors);
+        before = i == 0 ? count_descriptors() : before; /* what is opened once, is open */
+    }
+    cr_expect_eq(count_descriptors(), before);
+}
+
+Test(race, what_a_server_offers_is_understood_however_it_is_written)
+{
+    static const char *const offers[] = {
+        "250-AUTH=LOGIN PLAIN\r\n250 AUTH XOAUTH2\r\n", "250 auth=xoauth2\r\n",
+        "250 AUTH  LOGIN\tXOAuth2 \r\n",
+        "250-SIZE nonsense\r\n250-\r\n250- =\r\n250 AUTH XOAUTH2\r\n"};
+    for (gsize i = 0; i < G_N_ELEMENTS(offers); i++) {
+        g_autofree char *hello = g_strconcat("250-script\r\n", offers[i], NULL);
+        const Step steps[] = {{.says = "220 script\r\n"},
+                              {.hears = "EHLO me\r\n", .says = hello},
+                              {.hears = "AUTH XOAUTH2 ", .and_bytes = 2, .says = "235 in\r\n"}};
+        g_autoptr(Secret) token = secret_new("token", -1);
+        Doors doors = {0};
+        set_door(&doors, 0, scripted_start(steps, G_N_ELEMENTS(steps), TRUE), SMTP_TLS_IMPLICIT);
+        doors.servers[1] = (SmtpServer){.host = (char *)"127.0.0.1", .port = 1};
+        open_doors(&doors);
+        expect_door(&doors, 0);
+        cr_expect(smtp_authenticate(doors.session, (const char *const[]){"XOAUTH2", NULL}, "u",
+                                    token, &doors.refusal, &doors.error),
+                  "%s: %s", offers[i], doors.error ? doors.error->message : "");
+        leave_doors(&doors);
+    }
+}
+
+Test(race, what_a_server_repeats_of_a_credential_is_not_told)
+{
+    const Step steps[] = {
+        {.says = "220 script\r\n"},
+        {.hears = "EHLO me\r\n", .says = "250-script\r\n250 AUTH XOAUTH2\r\n"},
+        {.hears = "AUTH XOAUTH2 ",
+         .and_bytes = 2,
+         .says = "501-line too long: AUTH XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHlhMjkuYS1s"
+                 "\r\n501 user=u auth=Bearer ya29.a-long-and-secret-t\r\n"}};
+    g_autoptr(Secret) token = secret_new("ya29.a-long-and-secret-token", -1);
+    Doors doors = {0};
+    secret_redact_in_pieces(token);
+    set_door(&doors, 0, scripted_start(steps, G_N_ELEMENTS(steps), TRUE), SMTP_TLS_IMPLICIT);
+    doors.servers[1] = (SmtpServer){.host = (char *)"127.0.0.1", .port = 1};
+    open_doors(&doors);
+    expect_door(&doors, 0);
+    cr_expect_not(smtp_authenticate(doors.session, (const char *const[]){"XOAUTH2", NULL}, "u",
+                                    token, &doors.refusal, &doors.error));
+    g_autofree char *all = g_strconcat(doors.trace->str, doors.error->message, NULL);
+    cr_expect(strstr(all, "too long: AUTH XOAUTH2 <secret>"), "%s", all);
+    cr_expect_null(strstr(all, "dXNlcj11AW"), "%s", all);
+    cr_expect_null(strstr(all, "a-long-and"), "%s", all);
+    leave_doors(&doors);
 }
 
 Test(race, a_port_where_nobody_listens_leads_to_the_next)

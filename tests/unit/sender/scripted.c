@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@ struct Scripted {
     guint port;
     GThread *thread;
     GString *heard;
+    gint heard_len;
+    GMutex deaf;
     int fd;
     gnutls_session_t session;
 };
@@ -81,6 +84,7 @@ static gssize hear_some(Scripted *scripted)
                                : recv(scripted->fd, bytes, sizeof bytes, 0);
     if (got > 0)
         g_string_append_len(scripted->heard, bytes, got);
+    g_atomic_int_set(&scripted->heard_len, (gint)scripted->heard->len);
     return got;
 }
 
@@ -112,12 +116,18 @@ static void play_steps(Scripted *scripted)
     gsize from = 0;
     for (gsize i = 0; i < scripted->n; i++) {
         const Step *step = &scripted->steps[i];
+        if (step->deaf) {
+            g_mutex_lock(&scripted->deaf);
+            g_mutex_unlock(&scripted->deaf);
+        }
         if (!hear(scripted, step, &from) || step->stalls)
             break;
         gsize len = step->says ? strlen(step->says) : 0;
         gsize piece = step->byte_by_byte ? 1 : len;
         for (gsize at = 0; at < len; at += piece)
             say(scripted, step->says + at, piece);
+        if (step->goes)
+            return;
     }
     /* What the client still says, up to its end; without reading it the kernel would reset the
      * connection. */
@@ -165,6 +175,7 @@ Scripted *scripted_start(const Step *steps, gsize n, gboolean tls)
     scripted->n = n;
     scripted->tls = tls;
     scripted->heard = g_string_new(NULL);
+    g_mutex_lock(&scripted->deaf);
     scripted->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(scripted->listener, (struct sockaddr *)&address, len), 0);
     cr_assert_eq(listen(scripted->listener, 1), 0);
@@ -177,6 +188,23 @@ Scripted *scripted_start(const Step *steps, gsize n, gboolean tls)
 guint scripted_port(const Scripted *scripted)
 {
     return scripted->port;
+}
+
+gsize scripted_listen(Scripted *scripted)
+{
+    int unread = 1;
+    gint before = -1;
+    g_mutex_unlock(&scripted->deaf);
+    /* Read what has arrived, and nothing followed: TCP sends the rest of what the client's side
+     * holds as soon as there is room. */
+    for (guint quiet = 0; quiet < 20; quiet++) {
+        gint now = g_atomic_int_get(&scripted->heard_len);
+        if (now != before || ioctl(scripted->fd, FIONREAD, &unread) != 0 || unread > 0)
+            quiet = 0;
+        before = now;
+        g_usleep(10000);
+    }
+    return (gsize)before;
 }
 
 char *scripted_end(Scripted *scripted)

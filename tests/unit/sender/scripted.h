@@ -12,6 +12,8 @@ typedef struct {
     const char *says;
     gboolean byte_by_byte;
     gboolean stalls; /* says nothing more, until the client goes */
+    gboolean goes;   /* closes at once, whatever the client still says */
+    gboolean deaf;   /* reads nothing before scripted_listen() */
 } Step;
 
 typedef struct Scripted Scripted;
@@ -24,6 +26,9 @@ guint scripted_port(const Scripted *scripted);
 
 /* The authority of its certificate. Borrowed, for ever. */
 const char *scripted_ca(void);
+
+/* Ends a step that is deaf, and waits until nothing more arrives. Returns how much it has heard. */
+gsize scripted_listen(Scripted *scripted);
 
 /* Waits for the end. Returns all that it heard, owned. */
 char *scripted_end(Scripted *scripted);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,6 +74,7 @@ static char *expect_failure(const char *const *texts, PostkeyErrorCode code, con
     SmtpRoad road = {.servers = &server, .n_servers = 1, .ehlo_name = "me.example"};
     cr_expect_null(smtp_open(&road, &refusal, &error));
     cr_assert_not_null(error);
+    cr_expect_null(refusal, "anybody in between may have said it");
     cr_expect(g_error_matches(error, POSTKEY_ERROR, (int)code), "%s", error->message);
     cr_expect(strstr(error->message, fragment), "%s", error->message);
     cr_expect_not_null(error_meaning(error));
@@ -119,6 +121,16 @@ Test(smtp, a_greeting_may_refuse)
     g_free(expect_failure(never, POSTKEY_ERROR_UNAVAILABLE, "554 No service"));
 }
 
+Test(smtp, what_is_said_in_plain_text_bounces_nothing_and_holds_no_account)
+{
+    const char *quota[] = {"550 5.4.5 Daily user sending limit exceeded\r\n", NULL};
+    const char *login[] = {"220 here\r\n", "535 5.7.8 not accepted\r\n", NULL};
+    const char *never[] = {HELLO, "501 5.5.4 no\r\n", NULL};
+    g_free(expect_failure(quota, POSTKEY_ERROR_UNAVAILABLE, "5.4.5"));
+    g_free(expect_failure(login, POSTKEY_ERROR_UNAVAILABLE, "535 5.7.8"));
+    g_free(expect_failure(never, POSTKEY_ERROR_UNAVAILABLE, "refused STARTTLS"));
+}
+
 Test(smtp, what_is_no_smtp_is_refused)
 {
     const char *http[] = {"HTTP/1.1 400 Bad Request\r\n\r\n", NULL};
@@ -145,6 +157,31 @@ Test(smtp, a_port_where_nobody_listens_is_told)
     g_autoptr(GError) error = NULL;
     cr_expect_null(smtp_open(&road, &refusal, &error));
     cr_expect(g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE));
+}
+
+/* Where no more threads may be made, the address is found all the same. */
+Test(smtp, a_user_without_room_for_a_thread_still_finds_the_server)
+{
+    const char *texts[] = {"421 4.7.0 busy\r\n", NULL};
+    struct rlimit few;
+    Script script;
+    const Diagnosis *refusal = NULL;
+    g_autoptr(GError) error = NULL;
+    script_start(&script, texts);
+    if (geteuid() == 0)
+        cr_assert_eq(setuid(65534), 0); /* the limit does not hold for root */
+    cr_assert_eq(getrlimit(RLIMIT_NPROC, &few), 0);
+    rlim_t usual = few.rlim_cur;
+    few.rlim_cur = 0;
+    cr_assert_eq(setrlimit(RLIMIT_NPROC, &few), 0);
+    SmtpServer server = {
+        .host = (char *)"localhost", .port = script.port, .tls = SMTP_TLS_STARTTLS};
+    SmtpRoad road = {.servers = &server, .n_servers = 1, .ehlo_name = "me.example"};
+    cr_expect_null(smtp_open(&road, &refusal, &error));
+    cr_expect(error && strstr(error->message, "421 4.7.0 busy"), "%s", error->message);
+    few.rlim_cur = usual; /* a sanitizer wants a thread at the end */
+    cr_expect_eq(setrlimit(RLIMIT_NPROC, &few), 0);
+    g_free(script_end(&script));
 }
 
 /* ---- transport ---- */

@@ -161,12 +161,18 @@ static gboolean run(Case *test, const Step *steps, gsize n_steps, guint n)
 #define ENVELOPE "MAIL FROM:<me@x>\r\nRCPT TO:<a@x>\r\n"
 #define BOTH "MAIL FROM:<me@x>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\n"
 #define OK "250 2.0.0 ok\r\n"
+/* A server that closes before would take us the word. */
+#define GOODBYE                                                                                    \
+    {                                                                                              \
+        .hears = "QUIT\r\n"                                                                        \
+    }
 
 /* ---- one flight ---- */
 
 Test(smtp_send, a_small_message_is_one_flight)
 {
-    const Step steps[] = {OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}};
+    const Step steps[] = {
+        OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}, GOODBYE};
     Case test = {0};
     cr_expect(RUN(test, steps, 1));
     EXPECT_HEARD(test, ENVELOPE BDAT WIRE "QUIT\r\n");
@@ -235,7 +241,8 @@ Test(smtp_send, a_session_goes_on_after_a_refusal)
         OPENING(ALL),
         {.hears = BDAT, .and_bytes = 17, .says = OK "550 5.1.1 no\r\n554 5.5.1 none\r\n"},
         {.hears = "RSET\r\n", .says = OK},
-        {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}};
+        {.hears = BDAT, .and_bytes = 17, .says = OK OK OK},
+        GOODBYE};
     Case test = {0};
     set_recipients(&test, 1);
     begin(&test, steps, G_N_ELEMENTS(steps));
@@ -285,7 +292,8 @@ Test(smtp_send, a_sequence_error_is_asked_again_waiting_and_remembered)
                           {.hears = BDAT, .and_bytes = 17, .says = OK OK "503 5.5.1 sequence\r\n"},
                           {.hears = "RSET\r\n", .says = OK},
                           {.hears = "RCPT TO:<a@x>\r\n", .says = OK OK},
-                          {.hears = BDAT, .and_bytes = 17, .says = OK}};
+                          {.hears = BDAT, .and_bytes = 17, .says = OK},
+                          GOODBYE};
     g_autofree char *folder = make_folder();
     g_autofree char *file = g_build_filename(folder, "servers.json", NULL);
     Case test = {.road.habits = file};
@@ -326,7 +334,8 @@ Test(smtp_send, a_server_that_does_not_know_bdat_gets_data)
                           {.hears = BDAT, .and_bytes = 17, .says = "502 5.5.1 what\r\n"},
                           {.hears = "RSET\r\n", .says = OK},
                           {.hears = "DATA\r\n", .says = OK OK "354 go\r\n"},
-                          {.hears = ".\r\n", .says = OK}};
+                          {.hears = ".\r\n", .says = OK},
+                          GOODBYE};
     Case test = {0};
     cr_expect(RUN(test, steps, 1));
     EXPECT_OUTCOME(test, 0, SMTP_SENT);
@@ -481,11 +490,13 @@ Test(smtp_send, nothing_is_pipelined_where_it_is_not_offered)
                          {.hears = "MAIL FROM:<me@x>\r\n", .says = OK},
                          {.hears = "RCPT TO:<a@x>\r\n", .says = OK},
                          {.hears = "DATA\r\n", .says = "354 go\r\n"},
-                         {.hears = "\r\n.\r\n", .says = OK}};
+                         {.hears = "\r\n.\r\n", .says = OK},
+                         GOODBYE};
     const Step chunks[] = {OPENING("250-CHUNKING\r\n"),
                            {.hears = "MAIL FROM:<me@x>\r\n", .says = OK},
                            {.hears = "RCPT TO:<a@x>\r\n", .says = OK},
-                           {.hears = BDAT, .and_bytes = 17, .says = OK}};
+                           {.hears = BDAT, .and_bytes = 17, .says = OK},
+                           GOODBYE};
     Case first = {0}, second = {0};
     cr_expect(RUN(first, data, 1));
     EXPECT_HEARD(first, ENVELOPE "DATA\r\n" WIRE ".\r\nQUIT\r\n");
@@ -543,9 +554,10 @@ Test(smtp_send, a_connection_that_ends_within_a_long_message_loses_nothing)
 
 Test(smtp_send, notices_are_asked_for_where_they_are_offered)
 {
-    const Step with[] = {OPENING(ALL "250-DSN\r\n"),
-                         {.hears = BDAT, .and_bytes = 17, .says = OK OK OK OK}};
-    const Step without[] = {OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK OK}};
+    const Step with[] = {
+        OPENING(ALL "250-DSN\r\n"), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK OK}, GOODBYE};
+    const Step without[] = {
+        OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK OK}, GOODBYE};
     SmtpDsn dsn = {.notify = "SUCCESS,FAILURE", .ret = "HDRS", .envelope_id = "a+b=c d"};
     Case first = {.mail.dsn = dsn}, second = {.mail.dsn = dsn};
     first.recipients[1].original = "rfc822;o=ld@x";
@@ -563,7 +575,8 @@ Test(smtp_send, notices_are_asked_for_where_they_are_offered)
 Test(smtp_send, smtputf8_is_said_only_where_it_is_needed)
 {
     const Step steps[] = {OPENING(ALL "250-SMTPUTF8\r\n"),
-                          {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}};
+                          {.hears = BDAT, .and_bytes = 17, .says = OK OK OK},
+                          GOODBYE};
     Case plain = {0}, foreign = {0};
     cr_expect(RUN(plain, steps, 1));
     cr_expect_null(strstr(plain.heard, "SMTPUTF8"));
@@ -576,8 +589,9 @@ Test(smtp_send, smtputf8_is_said_only_where_it_is_needed)
 
 Test(smtp_send, without_smtputf8_a_foreign_address_stops_nobody_else)
 {
-    const Step steps[] = {OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}};
-    const Step nothing[] = {OPENING(ALL), {.hears = "QUIT\r\n"}};
+    const Step steps[] = {
+        OPENING(ALL), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}, GOODBYE};
+    const Step nothing[] = {OPENING(ALL), {.hears = "QUIT\r\n"}, GOODBYE};
     Case test = {0}, sender = {.mail.sender = "ö@x"};
     test.recipients[0].address = "ä@x";
     cr_expect_not(RUN(test, steps, 2));
@@ -613,5 +627,190 @@ Test(smtp_send, an_endless_reply_has_an_end)
     Case test = {0};
     cr_expect_not(RUN(test, steps, 1));
     EXPECT_OUTCOME(test, 0, SMTP_UNKNOWN);
+    clear(&test);
+}
+
+/* ---- replies that are not where they belong ---- */
+
+Test(smtp_send, a_reply_too_many_before_a_message_is_not_counted_as_one_to_it)
+{
+    /* Taken for the one to MAIL it would make "250" of RCPT the verdict on the message. */
+    const Step steps[] = {
+        {.says = "220 script\r\n"},
+        {.hears = "EHLO me\r\n", .says = "250-script\r\n" ALL "250 AUTH XOAUTH2\r\n"},
+        {.hears = "AUTH XOAUTH2 ", .and_bytes = 2, .says = "235 2.7.0 in\r\n" OK},
+        {.hears = BDAT, .and_bytes = 17, .says = OK OK}};
+    Case test = {0};
+    cr_expect_not(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_DEFERRED);
+    EXPECT_HEARD(test, "");
+    clear(&test);
+}
+
+Test(smtp_send, a_refusal_behind_the_verdict_may_be_the_verdict)
+{
+    const Step steps[] = {OPENING(ALL),
+                          {.hears = BDAT, .and_bytes = 17, .says = OK OK OK "554 5.6.0 no\r\n"}};
+    Case test = {0};
+    cr_expect_not(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_UNKNOWN);
+    cr_expect(test.error && strstr(test.error->message, "554 5.6.0"));
+    clear(&test);
+}
+
+Test(smtp_send, a_farewell_behind_the_verdict_takes_nothing_back)
+{
+    const Step steps[] = {OPENING(ALL),
+                          {.hears = BDAT, .and_bytes = 17, .says = OK OK OK "421 4.4.2 bye\r\n"}};
+    Case test = {0};
+    cr_expect(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_SENT);
+    EXPECT_HEARD(test, ENVELOPE BDAT WIRE);
+    clear(&test);
+}
+
+Test(smtp_send, a_server_that_answers_before_the_final_dot_has_refused)
+{
+    const struct {
+        const char *says;
+        SmtpOutcome outcome;
+    } early[] = {{OK OK "354 go\r\n552 5.3.4 too big\r\n", SMTP_REFUSED},
+                 {OK OK "354 go\r\n421 4.3.2 bye\r\n", SMTP_DEFERRED},
+                 {OK OK "354 go\r\n250 2.0.0 what for\r\n", SMTP_DEFERRED},
+                 {OK OK "354 go\r\n", SMTP_DEFERRED}}; /* and closes */
+    for (gsize i = 0; i < G_N_ELEMENTS(early); i++) {
+        const Step steps[] = {OPENING("250-PIPELINING\r\n"),
+                              {.hears = "DATA\r\n", .says = early[i].says}};
+        Case test = {0};
+        cr_expect_not(RUN(test, steps, 1));
+        EXPECT_OUTCOME(test, 0, early[i].outcome);
+        cr_expect_eq(test.announced, 0);
+        cr_expect_null(strstr(test.heard, ".\r\nQUIT"), "%s", test.heard);
+        clear(&test);
+    }
+}
+
+/* ---- chunks that are refused ---- */
+
+Test(smtp_send, a_421_between_two_chunks_ends_the_session)
+{
+    const Step steps[] = {
+        OPENING(ALL),
+        {.hears = ENVELOPE, .says = OK OK},
+        {.hears = "BDAT 262144\r\n", .and_bytes = 10, .says = "421 4.3.2 bye\r\n"},
+        {.hears = "never", .stalls = TRUE}};
+    Case test = {.message = long_message(8 * 1024 * 1024)};
+    set_recipients(&test, 1);
+    begin(&test, steps, G_N_ELEMENTS(steps));
+    cr_expect_not(smtp_send(test.session, &test.mail, &test.error));
+    EXPECT_OUTCOME(test, 0, SMTP_DEFERRED);
+    cr_expect_not(smtp_is_open(test.session));
+    end(&test);
+    cr_expect_null(strstr(test.heard, "RSET"));
+    clear(&test);
+}
+
+Test(smtp_send, a_refused_chunk_is_the_verdict_where_the_last_reply_is_missing)
+{
+    Case test = {.message = long_message(600 * 1024)};
+    const MessageOffer offer = {.eight_bit_mime = TRUE};
+    cr_assert(message_prepare(test.message, &offer, NULL));
+    guint64 rest = message_size(test.message) - 2 * 256 * 1024;
+    g_autofree char *last = g_strdup_printf("BDAT %" G_GUINT64_FORMAT " LAST\r\n", rest);
+    const Step steps[] = {OPENING(ALL),
+                          {.hears = ENVELOPE, .says = OK OK},
+                          {.hears = last, .and_bytes = rest, .says = OK "552 5.3.4 too big\r\n"}};
+    cr_expect_not(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_REFUSED);
+    clear(&test);
+}
+
+Test(smtp_send, a_server_that_does_not_know_bdat_and_goes_makes_no_bounce)
+{
+    const Step steps[] = {
+        OPENING(ALL),
+        {.hears = ENVELOPE, .says = OK OK},
+        {.hears = "BDAT 262144\r\n", .and_bytes = 10, .says = "503 5.5.1 what\r\n", .goes = TRUE}};
+    g_autofree char *folder = make_folder();
+    g_autofree char *file = g_build_filename(folder, "servers.json", NULL);
+    Case test = {.message = long_message(32 * 1024 * 1024), .road.habits = file};
+    cr_expect_not(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_DEFERRED);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    cr_expect_eq(habits_get(file, "127.0.0.1", test.server.port, now), HABIT_NO_CHUNKS);
+    clear(&test);
+    remove_folder(folder, file);
+}
+
+/* ---- what must not get into a command ---- */
+
+Test(smtp_send, a_line_break_in_an_address_does_not_become_a_command)
+{
+    const Step steps[] = {OPENING(ALL "250-DSN\r\n"), GOODBYE};
+    for (guint i = 0; i < 4; i++) {
+        Case test = {0};
+        if (i == 0)
+            test.recipients[0].address = "\"a\r\nRSET\r\n\"@x";
+        else if (i == 1)
+            test.mail.sender = "\"a\nRSET\r\n\"@x";
+        else if (i == 2)
+            test.mail.dsn.notify = "NEVER\r\nRSET";
+        else
+            test.mail.dsn.ret = "FULL\r\nRSET";
+        cr_expect_not(RUN(test, steps, 2));
+        EXPECT_OUTCOME(test, 0, SMTP_REFUSED);
+        EXPECT_HEARD(test, "QUIT\r\n");
+        clear(&test);
+    }
+}
+
+Test(smtp_send, an_original_recipient_of_no_type_is_left_out)
+{
+    const Step steps[] = {
+        OPENING(ALL "250-DSN\r\n"), {.hears = BDAT, .and_bytes = 17, .says = OK OK OK}, GOODBYE};
+    Case test = {0};
+    test.recipients[0].original = "rfc822\r\nRSET\r\n;a@x";
+    cr_expect(RUN(test, steps, 1));
+    EXPECT_HEARD(test, ENVELOPE BDAT WIRE "QUIT\r\n");
+    clear(&test);
+}
+
+Test(smtp_send, a_message_that_cannot_be_read_now_is_not_refused)
+{
+    const Step steps[] = {OPENING(ALL), GOODBYE};
+    static const char text[] = "a: b\n\nnul \0 makes it go encoded\n";
+    int fd = memfd_create("message", MFD_CLOEXEC);
+    cr_assert_eq(write(fd, text, sizeof text - 1), (gssize)sizeof text - 1);
+    Case test = {.message = message_scan(fd, NULL)};
+    int unreadable = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(dup2(unreadable, fd), fd);
+    (void)close(unreadable);
+    cr_expect_not(RUN(test, steps, 1));
+    EXPECT_OUTCOME(test, 0, SMTP_DEFERRED);
+    cr_expect(g_error_matches(test.error, POSTKEY_ERROR, POSTKEY_ERROR_IO));
+    clear(&test);
+}
+
+/* ---- a server that does not read ---- */
+
+Test(smtp_send, what_was_given_up_does_not_leave_when_the_connection_is_closed)
+{
+    const Step steps[] = {OPENING("250-PIPELINING\r\n"),
+                          {.hears = "DATA\r\n", .says = OK OK "354 go\r\n"},
+                          {.deaf = TRUE, .hears = "never"}};
+    Case test = {.timeouts = smtp_timeouts, .message = long_message(64 * 1024 * 1024)};
+    test.road.timeouts = &test.timeouts;
+    set_recipients(&test, 1);
+    begin(&test, steps, G_N_ELEMENTS(steps));
+    test.timeouts.block_ms = 200;
+    test.timeouts.verdict_ms = 100;
+    cr_expect_not(smtp_send(test.session, &test.mail, &test.error));
+    EXPECT_OUTCOME(test, 0, SMTP_DEFERRED);
+    /* Now there is room for the record that could not be sent whole. */
+    gsize before = scripted_listen(test.scripted);
+    smtp_close(test.session);
+    char *heard = scripted_end(test.scripted);
+    cr_expect_eq(strlen(heard), before);
+    g_free(heard);
     clear(&test);
 }
