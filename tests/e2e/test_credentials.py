@@ -274,6 +274,12 @@ def shows_what_is_typed(terminal):
     return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
 
 
+def as_a_shell_starts():
+    """What runs in the background of a script, as a CI may, inherits that these are ignored."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def asked(world):
     """A command that waits for a password on a terminal of its own, which we look at from outside."""
@@ -281,7 +287,8 @@ def asked(world):
     controller, terminal = pty.openpty()
     # A group of its own below us: the kernel lets no group stop whose parents are gone, as ours may be in CI.
     asking = subprocess.Popen([program("postkey"), "add", "app-password", "--provider", "test", ME], env=world.env,
-                              stdin=terminal, stdout=terminal, stderr=terminal, process_group=0)
+                              stdin=terminal, stdout=terminal, stderr=terminal, process_group=0,
+                              preexec_fn=as_a_shell_starts)
     try:
         assert b"not shown" in read_terminal(controller, b"not shown")
         assert not shows_what_is_typed(terminal)
