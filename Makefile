@@ -17,6 +17,10 @@ DESTDIR ?=
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 DATADIR := $(DESTDIR)$(PREFIX)/share/postkey
 DOCDIR  := $(DESTDIR)$(PREFIX)/share/doc/postkey
+# Where systemd looks below /usr and /usr/local; a person's own units belong in ~/.local/share/systemd.
+UNITDIR     ?= $(PREFIX)/lib/systemd
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 
 SANITIZE ?=
 BUILD    ?= build$(if $(SANITIZE),-sanitize)
@@ -230,15 +234,34 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 
 # ---- install ----------------------------------------------------------------------------------------------
 
-.PHONY: install uninstall
-install: all
+.PHONY: install uninstall install-units uninstall-units
+install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
 
-uninstall:
+# The programs' place is written into the units.
+UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
+UNITS_USER   := $(wildcard packaging/systemd/user/*)
+install-units:
+	install -d $(DESTDIR)$(UNITDIR)/system $(DESTDIR)$(UNITDIR)/user $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) \
+	  $(DOCDIR)/examples
+	@for unit in $(UNITS_SYSTEM:packaging/systemd/%=%) $(UNITS_USER:packaging/systemd/%=%); do \
+	  echo "install $(DESTDIR)$(UNITDIR)/$$unit"; \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit && \
+	  chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postkey.conf
+	install -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
+	install -m 644 packaging/systemd/examples/* $(DOCDIR)/examples
+
+uninstall-units:
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/system/,$(notdir $(UNITS_SYSTEM))) \
+	  $(addprefix $(DESTDIR)$(UNITDIR)/user/,$(notdir $(UNITS_USER))) \
+	  $(DESTDIR)$(SYSUSERSDIR)/postkey.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
+
+uninstall: uninstall-units
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rmdir $(DATADIR) 2>/dev/null || true

@@ -6,8 +6,8 @@ import pytest
 from processes import adopt_orphans
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "tests/small-google", "tests/clock-shim.so")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze", "mandoc")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so")
 
 
 def pytest_configure(config):
