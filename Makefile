@@ -21,6 +21,7 @@ DOCDIR  := $(DESTDIR)$(PREFIX)/share/doc/postkey
 UNITDIR     ?= $(PREFIX)/lib/systemd
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+MANDIR      ?= $(PREFIX)/share/man
 
 SANITIZE ?=
 BUILD    ?= build$(if $(SANITIZE),-sanitize)
@@ -235,12 +236,15 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 # ---- install ----------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall install-units uninstall-units
+MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
 install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
+	for page in $(MAN_PAGES); do \
+	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
 
 # The programs' place is written into the units.
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
@@ -264,6 +268,7 @@ uninstall-units:
 uninstall: uninstall-units
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
+	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
 	rmdir $(DATADIR) 2>/dev/null || true
 
 # ---- keeping it clean -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from processes import adopt_orphans
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze", "mandoc")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
 PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so")
 
 
