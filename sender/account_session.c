@@ -10,6 +10,7 @@ struct AccountSession {
     BrokerClient *broker;
     Route *route;
     gint64 on_behalf;
+    Deadline until;
     char *user;
     Secret *token;    /* or, */
     Secret *password; /* of an account with an app password */
@@ -17,6 +18,17 @@ struct AccountSession {
     TransportTrace trace;
     gpointer trace_data;
 };
+
+void account_session_give_up_at(AccountSession *session, Deadline until)
+{
+    session->until = until;
+}
+
+/* usual_ms, or what is left. */
+static gint64 patience_ms(const AccountSession *session, gint64 usual_ms)
+{
+    return session->until == 0 ? usual_ms : MIN(usual_ms, deadline_left_ms(session->until));
+}
 
 const Route *account_session_route(const AccountSession *session)
 {
@@ -35,8 +47,8 @@ static void forget_credential(AccountSession *session)
 static void tell(const AccountSession *session, const char *method, cJSON *parameters)
 {
     g_autoptr(GError) failed = NULL;
-    cJSON *reply =
-        broker_client_call(session->broker, method, parameters, BROKER_CLIENT_QUICK_MS, &failed);
+    cJSON *reply = broker_client_call(session->broker, method, parameters,
+                                      patience_ms(session, BROKER_CLIENT_QUICK_MS), &failed);
     json_wipe(reply);
     if (failed && session->trace) {
         g_autofree char *line = g_strdup_printf("*: %s: %s", method, failed->message);
@@ -92,7 +104,8 @@ static cJSON *receive(AccountSession *session, gint64 timeout_ms, GError **error
 {
     gboolean continues = FALSE;
     const cJSON *credential = NULL;
-    cJSON *reply = broker_client_receive(session->broker, &continues, timeout_ms, error);
+    cJSON *reply =
+        broker_client_receive(session->broker, &continues, patience_ms(session, timeout_ms), error);
     session->pending = reply && continues;
     if (!reply)
         return NULL;
@@ -112,8 +125,8 @@ static gboolean ask(AccountSession *session, const char *account, const char *fr
     json_add_string(parameters, "from", from);
     if (session->on_behalf != ACCOUNT_SESSION_MYSELF)
         cJSON_AddNumberToObject(parameters, "on_behalf", (double)session->on_behalf);
-    return broker_client_send(session->broker, "OpenSession", parameters, BROKER_CLIENT_QUICK_MS,
-                              error);
+    return broker_client_send(session->broker, "OpenSession", parameters,
+                              patience_ms(session, BROKER_CLIENT_QUICK_MS), error);
 }
 
 AccountSession *account_session_open(const AccountRequest *request, GError **error)
@@ -122,7 +135,8 @@ AccountSession *account_session_open(const AccountRequest *request, GError **err
     session->on_behalf = request->on_behalf;
     session->trace = request->trace;
     session->trace_data = request->trace_data;
-    session->broker = broker_client_connect(request->scope, START_MS, error);
+    session->until = request->until;
+    session->broker = broker_client_connect(request->scope, patience_ms(session, START_MS), error);
     if (!session->broker || !ask(session, request->account, request->from, error))
         return NULL;
     cJSON *reply = receive(session, BROKER_CLIENT_QUICK_MS, error);
@@ -161,8 +175,8 @@ gboolean account_session_credential(AccountSession *session, AccountCredential *
 /* Who may only send may not ask for a token alone: the session is opened again. */
 gboolean account_session_reopen(AccountSession *session, GError **error)
 {
-    g_autoptr(cJSON) closed =
-        broker_client_call(session->broker, "CloseSession", NULL, BROKER_CLIENT_QUICK_MS, error);
+    g_autoptr(cJSON) closed = broker_client_call(
+        session->broker, "CloseSession", NULL, patience_ms(session, BROKER_CLIENT_QUICK_MS), error);
     if (!closed || !ask(session, session->route->account, NULL, error))
         return FALSE;
     forget_credential(session);
@@ -179,7 +193,7 @@ gboolean account_session_renew(AccountSession *session, const char *detail, gboo
     json_add_string(parameters, "token", secret_reveal(refused));
     json_add_string(parameters, "detail", detail);
     cJSON *reply = broker_client_call(session->broker, "RejectToken", parameters,
-                                      BROKER_CLIENT_QUICK_MS, error);
+                                      patience_ms(session, BROKER_CLIENT_QUICK_MS), error);
     if (!reply)
         return FALSE;
     json_wipe(reply);
@@ -197,8 +211,9 @@ gboolean account_session_begin(AccountSession *session, guint n, guint64 size, G
     cJSON *parameters = cJSON_CreateObject();
     cJSON_AddNumberToObject(parameters, "recipients", n);
     cJSON_AddNumberToObject(parameters, "size", (double)size);
-    g_autoptr(cJSON) reply = broker_client_call(session->broker, "BeginMessage", parameters,
-                                                BROKER_CLIENT_QUICK_MS, error);
+    g_autoptr(cJSON) reply =
+        broker_client_call(session->broker, "BeginMessage", parameters,
+                           patience_ms(session, BROKER_CLIENT_QUICK_MS), error);
     if (!reply)
         return FALSE;
     if (json_bool(reply, "granted", &granted) == JSON_FOUND && granted)

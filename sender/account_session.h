@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker_client.h"
+#include "deadline.h"
 #include "route.h"
 
 /* The caller itself, not somebody else. */
@@ -16,6 +17,7 @@ typedef struct {
     const char *account;  /* NULL: the broker chooses */
     const char *from;     /* by this address; NULL: none */
     gint64 on_behalf;     /* the uid that it is for, or ACCOUNT_SESSION_MYSELF */
+    Deadline until;       /* no wait for the broker goes beyond; 0: each has its own end alone */
     TransportTrace trace; /* NULL: none */
     gpointer trace_data;
 } AccountRequest;
@@ -30,6 +32,9 @@ AccountSession *account_session_open(const AccountRequest *request, GError **err
 /* Gives the place back without waiting for the answer's meaning. NULL is fine. */
 void account_session_close(AccountSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountSession, account_session_close)
+
+/* As AccountRequest.until, from now on. */
+void account_session_give_up_at(AccountSession *session, Deadline until);
 
 /* Borrowed from the session. */
 const Route *account_session_route(const AccountSession *session);

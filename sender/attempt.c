@@ -145,12 +145,14 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
 {
     const AttemptTerms *terms = attempt->terms;
     const Envelope *envelope = attempt->entry->envelope;
-    const char *from =
-        envelope->from && *envelope->from ? envelope->from : message_from(attempt->message);
+    const char *from = envelope->from && *envelope->from ? envelope->from
+                       : attempt->message                ? message_from(attempt->message)
+                                                         : NULL;
     AccountRequest request = {.scope = terms->scope,
                               .account = envelope->account,
                               .from = from,
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,
+                              .until = terms->give_up_at,
                               .trace = terms->trace,
                               .trace_data = terms->trace_data};
     if (*attempt->courier && !fits(*attempt->courier, &request))
@@ -307,8 +309,12 @@ static gboolean is_for_caller(const Attempt *attempt, const Judgement *judgement
 
 static void settle_refused(const Attempt *attempt, gboolean expired, AttemptResult *result)
 {
-    const Route *route = attempt_route(attempt);
     g_autoptr(GError) failed = NULL;
+    /* A bounce comes from the account: also when nobody was to be sent to, now or at all. */
+    if (!attempt_route(attempt) && !open_courier(attempt, &failed))
+        log_info("%s: %s", attempt->entry->id, failed->message);
+    g_clear_error(&failed);
+    const Route *route = attempt_route(attempt);
     gint64 lifetime_s = route ? route->lifetime_s : SCHEDULE_LIFETIME_S;
     const char *from = attempt->entry->envelope->from;
     attempt_say_refused(attempt);

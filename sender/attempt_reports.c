@@ -120,8 +120,8 @@ gboolean attempt_redirect(const Attempt *attempt)
         return FALSE;
     AccountRequest request = {.scope = attempt->terms->scope,
                               .account = route->notify_account,
-                              .on_behalf =
-                                  attempt->terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF};
+                              .until = attempt->terms->give_up_at,
+                              .on_behalf = attempt->terms->service ? 0 : ACCOUNT_SESSION_MYSELF};
     g_autoptr(GError) failed = NULL;
     g_autoptr(Courier) other = courier_open(&request, &failed);
     if (!other) {
@@ -137,6 +137,8 @@ gboolean attempt_redirect(const Attempt *attempt)
     envelope->account = g_strdup(courier_route(other)->account);
     maillog_note(attempt->entry->id, "goes to <%s> by the account of [notify] now",
                  recipient->address);
+    if (attempt->terms->service)
+        envelope->uid = 0; /* whoever sent it may not use that account; who administers it may */
     schedule_release(envelope, attempt->now);
     return TRUE;
 }

@@ -30,6 +30,7 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->request.from = NULL;
     courier->by_name = request->account != NULL;
     courier->from = g_strdup(request->from);
+    courier->give_up_at = request->until;
     g_autofree char *state = paths_state_dir();
     courier->habits = g_build_filename(state, "servers.json", NULL);
     return courier;
@@ -75,6 +76,8 @@ const SmtpServer *courier_server(const Courier *courier)
 void courier_give_up_at(Courier *courier, Deadline until)
 {
     courier->give_up_at = until;
+    courier->request.until = until; /* of a session in the place of this one */
+    account_session_give_up_at(courier->account, until);
     if (courier->session)
         smtp_give_up_at(courier->session, until);
 }

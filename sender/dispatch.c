@@ -1,19 +1,20 @@
 #include "dispatch.h"
 
 #include "attempt.h"
+#include "direct.h"
 #include "enqueue.h"
 #include "errors.h"
 #include "intake.h"
-#include "progress.h"
 #include "queue_call.h"
 #include "runner_start.h"
 #include "verdict.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PROGRAM "postkey-send"
+#define PROGRAM DIRECT_PROGRAM
 
 typedef enum {
     WAY_DIRECT,  /* to the server; nothing is kept */
@@ -28,14 +29,6 @@ struct Dispatch {
     QueueCall *service;
     int fd; /* the message; -1: not taken, or given away */
 };
-
-static int fail(const GError *error)
-{
-    g_autoptr(GError) complete = verdict_complete(error);
-    g_autofree char *text = error_explain(PROGRAM, complete);
-    fputs(text, stderr);
-    return verdict_of_error(error, NULL);
-}
 
 static void say_not_kept(const GError *error)
 {
@@ -114,6 +107,13 @@ Dispatch *dispatch_open(const Options *options, GError **error)
     return g_steal_pointer(&dispatch);
 }
 
+int dispatch_open_status(const Options *options, const GError *error)
+{
+    gboolean no_service = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE);
+    return options->deliver == DELIVER_QUEUE && !no_service ? EX_CANTCREAT
+                                                            : verdict_of_error(error, NULL);
+}
+
 int dispatch_take(Dispatch *dispatch, int fd, GError **error)
 {
     gboolean dot_ends = !dispatch->options->dot_is_text;
@@ -121,110 +121,6 @@ int dispatch_take(Dispatch *dispatch, int fd, GError **error)
         return intake_copy(fd, dot_ends, dispatch->fd, error) ? dispatch->fd : -1;
     dispatch->fd = intake_read(fd, dot_ends, error);
     return dispatch->fd;
-}
-
-/* NULL: nobody watches. */
-static Progress *watch_progress(const Dispatch *dispatch)
-{
-    return dispatch->options->verbose ? NULL : progress_new(STDERR_FILENO);
-}
-
-/* ---- straight to the server ---- */
-
-/* A delivery that its caller waits for only so long. */
-typedef struct {
-    DeliveryRequest request;
-    Progress *progress; /* NULL: nobody watches */
-    SmtpRecipient *recipients;
-    guint n;
-    int status;
-    GError *error;
-    gint committed; /* atomic: the server may have it */
-    gboolean done;
-    GMutex lock;
-    GCond ended;
-} Bounded;
-
-static gboolean note_commit(gpointer data, G_GNUC_UNUSED GError **error)
-{
-    g_atomic_int_set(&((Bounded *)data)->committed, 1);
-    return TRUE;
-}
-
-static gpointer deliver_bounded(gpointer data)
-{
-    Bounded *bounded = data;
-    int status = delivery_run(&bounded->request, bounded->recipients, bounded->n, &bounded->error);
-    g_clear_pointer(&bounded->progress, progress_free); /* the words about it need the line */
-    g_mutex_lock(&bounded->lock);
-    bounded->status = status;
-    bounded->done = TRUE;
-    g_cond_signal(&bounded->ended);
-    g_mutex_unlock(&bounded->lock);
-    return NULL;
-}
-
-/* The process ends with what is under way: nothing is kept. */
-static int give_up(Bounded *bounded, gint64 timeout_s)
-{
-    g_autoptr(GError) late = NULL;
-    gboolean committed = g_atomic_int_get(&bounded->committed);
-    error_set(&late, POSTKEY_ERROR_UNAVAILABLE,
-              committed ? "the server may have the message, or not" : NULL,
-              committed ? "look before you send it again" : NULL,
-              "not done within %" G_GINT64_FORMAT " s (--timeout)", timeout_s);
-    int status = fail(late);
-    return committed ? EX_UNAVAILABLE : status;
-}
-
-static int report(const Bounded *bounded)
-{
-    if (bounded->error)
-        (void)fail(bounded->error); /* the status is the delivery's */
-    g_autofree char *text = verdict_explain(PROGRAM, bounded->recipients, bounded->n);
-    fputs(text, stderr);
-    return bounded->status;
-}
-
-static int send_direct(const Dispatch *dispatch, DeliveryRequest *request,
-                       const GPtrArray *addresses)
-{
-    gint64 timeout_s = dispatch->options->timeout_s;
-    Bounded *bounded = g_new0(Bounded, 1); /* its thread may outlive this function */
-    bounded->request = *request;
-    bounded->request.about_to_commit = note_commit;
-    bounded->request.commit_data = bounded;
-    bounded->progress = watch_progress(dispatch);
-    bounded->request.progress = bounded->progress ? progress_show : NULL;
-    bounded->request.progress_data = bounded->progress;
-    bounded->n = addresses->len;
-    bounded->recipients = g_new0(SmtpRecipient, addresses->len);
-    for (guint i = 0; i < addresses->len; i++)
-        bounded->recipients[i].address = g_ptr_array_index(addresses, i);
-    if (timeout_s < 0) {
-        (void)deliver_bounded(bounded);
-    } else {
-        gint64 until = g_get_monotonic_time() + timeout_s * G_USEC_PER_SEC;
-        gboolean in_time = TRUE;
-        GThread *thread = g_thread_new("delivery", deliver_bounded, bounded);
-        g_mutex_lock(&bounded->lock);
-        while (!bounded->done && in_time)
-            in_time = g_cond_wait_until(&bounded->ended, &bounded->lock, until);
-        gboolean done = bounded->done;
-        g_mutex_unlock(&bounded->lock);
-        if (!done) {
-            request->message = NULL; /* the thread has it until the process ends */
-            return give_up(bounded, timeout_s);
-        }
-        (void)g_thread_join(thread); /* returns nothing */
-    }
-    int status = report(bounded);
-    for (guint i = 0; i < bounded->n; i++)
-        smtp_recipient_clear(&bounded->recipients[i]);
-    g_free(bounded->recipients);
-    g_clear_error(&bounded->error);
-    g_free(bounded);
-    return status;
 }
 
 /* ---- through the queue ---- */
@@ -244,7 +140,7 @@ static void ensure_runner(const Dispatch *dispatch)
 {
     g_autoptr(GError) failed = NULL;
     if (!runner_start(dispatch->options->scope, &failed))
-        (void)fail(failed); /* the message is kept in any case */
+        (void)direct_fail(failed); /* the message is kept in any case */
 }
 
 static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, SpoolEntry *entry)
@@ -259,7 +155,7 @@ static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, S
                           .give_up_at = limit_ms < 0 ? 0 : deadline_in_ms(limit_ms),
                           .trace = request->trace,
                           .trace_data = request->trace_data};
-    Progress *progress = watch_progress(dispatch);
+    Progress *progress = direct_watch_progress(dispatch->options);
     terms.progress = progress ? progress_show : NULL;
     terms.progress_data = progress;
     attempt_run(&terms, entry, &courier, &result);
@@ -288,29 +184,74 @@ static int take_back(const Dispatch *dispatch, const DeliveryRequest *request, c
     return say_kept(id, answer == SPOOL_BUSY ? "somebody else is sending it" : broken->message);
 }
 
-static int await_runner(const Dispatch *dispatch, const DeliveryRequest *request, QueueCall *runner,
-                        const char *id)
+/* How long somebody who is turned away comes again. */
+#define BUSY_MS 60000
+#define BUSY_STEP_MS 200
+
+/* Waits a moment, not the same as others do. FALSE: the time is up. */
+static gboolean come_again(Deadline until)
 {
-    g_auto(QueueVerdict) verdict = {0};
-    g_autoptr(GError) failed = NULL;
-    switch (queue_call_await(runner, timeout_ms(dispatch), &verdict, &failed)) {
-    case QUEUE_CALL_ANSWERED:
-        fputs(verdict.text, stderr);
-        return verdict.status;
-    case QUEUE_CALL_GONE:
-        return EX_OK; /* it left the queue before it was asked for: sent, or bounced */
-    case QUEUE_CALL_TIMED_OUT:
-        return say_kept(id, "it is not sent yet, and the time to wait for it is up (--timeout)");
-    case QUEUE_CALL_FAILED:
-        break;
-    }
-    return take_back(dispatch, request, id);
+    if (deadline_left_ms(until) == 0)
+        return FALSE;
+    (void)poll(NULL, 0, g_random_int_range(BUSY_STEP_MS / 4, BUSY_STEP_MS)); /* early is no harm */
+    return TRUE;
+}
+
+static Deadline busy_until(const Dispatch *dispatch)
+{
+    gint64 limit_ms = timeout_ms(dispatch);
+    return deadline_in_ms(limit_ms < 0 ? BUSY_MS : MIN(limit_ms, BUSY_MS));
 }
 
 static QueueCall *find_runner(const Dispatch *dispatch)
 {
     g_autofree char *path = g_build_filename(spool_folder(dispatch->spool), "runner.sock", NULL);
     return queue_call_connect(path, TRUE, NULL); /* one that cannot be used is none */
+}
+
+/* Asks a runner until it has a place for us. *runner is replaced; NULL: it is gone. */
+static QueueCallResult ask_runner(const Dispatch *dispatch, QueueCall **runner, const char *id,
+                                  QueueVerdict *verdict, GError **error)
+{
+    Deadline until = busy_until(dispatch);
+    QueueCallResult result = QUEUE_CALL_FAILED;
+    while (*runner && queue_call_deliver(*runner, id)) {
+        result = queue_call_await(*runner, timeout_ms(dispatch), verdict, error);
+        if (result != QUEUE_CALL_BUSY || !come_again(until))
+            return result;
+        queue_call_free(*runner);
+        *runner = find_runner(dispatch);
+    }
+    return QUEUE_CALL_FAILED;
+}
+
+/* Takes runner. */
+static int await_runner(const Dispatch *dispatch, const DeliveryRequest *request, QueueCall *runner,
+                        const char *id)
+{
+    g_auto(QueueVerdict) verdict = {0};
+    g_autoptr(GError) failed = NULL;
+    QueueCallResult result = ask_runner(dispatch, &runner, id, &verdict, &failed);
+    gboolean heard = runner && queue_call_id(runner);
+    queue_call_free(runner);
+    switch (result) {
+    case QUEUE_CALL_ANSWERED:
+        fputs(verdict.text, stderr);
+        return verdict.status;
+    case QUEUE_CALL_GONE:
+        return EX_OK; /* it left the queue before it was asked for: sent, or bounced */
+    case QUEUE_CALL_TIMED_OUT:
+        if (dispatch->options->timeout_s >= 0)
+            return say_kept(id,
+                            "it is not sent yet, and the time to wait for it is up (--timeout)");
+        if (heard)
+            return say_kept(id, "it is not sent yet, and the runner has had it for long");
+        break; /* it hangs, so it does not hold the lock */
+    case QUEUE_CALL_BUSY:
+    case QUEUE_CALL_FAILED:
+        break;
+    }
+    return take_back(dispatch, request, id);
 }
 
 static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *addresses)
@@ -326,11 +267,13 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
                               .at_once = queued};
     SpoolEntry *entry = enqueue(dispatch->spool, dispatch->fd, &message, &failed);
     dispatch->fd = -1;
-    if (!entry && queued)
-        return fail(failed);
+    if (!entry && queued) {
+        (void)direct_fail(failed);
+        return EX_CANTCREAT;
+    }
     if (!entry) {
         say_not_kept(failed);
-        return send_direct(dispatch, request, addresses);
+        return direct_send(dispatch->options, request, addresses);
     }
     g_clear_pointer(&request->message, message_free); /* its descriptor shares the lock */
     g_autofree char *id = g_strdup(entry->id);
@@ -340,22 +283,66 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
         ensure_runner(dispatch);
         return EX_OK;
     }
-    g_autoptr(QueueCall) runner = find_runner(dispatch);
+    QueueCall *runner = find_runner(dispatch);
     if (!runner && dispatch->options->timeout_s >= 0 &&
         runner_start(dispatch->options->scope, NULL)) /* else it is sent from here */
         runner = find_runner(dispatch);
     if (!runner)
         return send_here(dispatch, request, entry);
     spool_entry_release(entry);
-    if (!queue_call_deliver(runner, id))
-        return take_back(dispatch, request, id);
     return await_runner(dispatch, request, runner, id);
 }
 
 /* ---- to the queue service ---- */
 
-static int send_by_service(const Dispatch *dispatch, const DeliveryRequest *request,
-                           GPtrArray *addresses)
+/* Hands it over, until the service has a place for us. */
+static QueueCallResult submit(Dispatch *dispatch, const QueueSubmission *submission,
+                              QueueVerdict *verdict, GError **error)
+{
+    gint64 limit_ms = timeout_ms(dispatch);
+    Deadline until = busy_until(dispatch);
+    for (;;) {
+        if (!queue_call_submit(dispatch->service, submission, limit_ms, error))
+            return QUEUE_CALL_FAILED;
+        QueueCallResult result = queue_call_await(dispatch->service, limit_ms, verdict, error);
+        if (result != QUEUE_CALL_BUSY || !come_again(until))
+            return result;
+        g_clear_pointer(&dispatch->service, queue_call_free);
+        if (!find_service(dispatch, error))
+            return QUEUE_CALL_FAILED;
+        if (!dispatch->service) {
+            error_set(error, POSTKEY_ERROR_UNAVAILABLE, NULL, NULL, "the queue service has ended");
+            return QUEUE_CALL_FAILED;
+        }
+    }
+}
+
+/* Where the service has it, or may have it, a caller that tries again would make a second copy. */
+static int say_without_verdict(const Dispatch *dispatch, const GError *why)
+{
+    QueueCallProgress progress =
+        dispatch->service ? queue_call_progress(dispatch->service) : QUEUE_CALL_NOTHING;
+    if (progress == QUEUE_CALL_NOTHING || progress == QUEUE_CALL_REFUSED) {
+        int status = direct_fail(why);
+        return progress == QUEUE_CALL_REFUSED && status == EX_IOERR ? EX_CANTCREAT : status;
+    }
+    if (progress == QUEUE_CALL_KEPT_THERE) {
+        fprintf(stderr,
+                PROGRAM ": kept as %s: it is not sent yet: %s\n"
+                        "  What it means: nothing is lost: the queue service sends it\n"
+                        "  What to do:    nothing\n",
+                queue_call_id(dispatch->service), why->message);
+        return EX_OK;
+    }
+    fprintf(stderr,
+            PROGRAM ": nobody knows what became of the message: %s\n"
+                    "  What it means: the queue service may have sent it, or send it yet\n"
+                    "  What to do:    look before you send it again\n",
+            why->message);
+    return EX_UNAVAILABLE;
+}
+
+static int send_by_service(Dispatch *dispatch, const DeliveryRequest *request, GPtrArray *addresses)
 {
     static const char *const modes[] = {
         [DELIVER_AUTO] = "auto", [DELIVER_NOW] = "now", [DELIVER_QUEUE] = "queue"};
@@ -371,33 +358,31 @@ static int send_by_service(const Dispatch *dispatch, const DeliveryRequest *requ
                                   .deliver = modes[dispatch->options->deliver],
                                   .fd = dispatch->fd,
                                   .size = lseek(dispatch->fd, 0, SEEK_END)};
-    gint64 limit_ms = timeout_ms(dispatch);
-    if (!queue_call_submit(dispatch->service, &submission, limit_ms, &failed))
-        return fail(failed);
-    switch (queue_call_await(dispatch->service, limit_ms, &verdict, &failed)) {
+    switch (submit(dispatch, &submission, &verdict, &failed)) {
     case QUEUE_CALL_ANSWERED:
         fputs(verdict.text, stderr);
         return verdict.status;
     case QUEUE_CALL_GONE:
         return EX_OK; /* it left the queue: sent, or bounced */
     case QUEUE_CALL_TIMED_OUT:
-        error_set(&failed, POSTKEY_ERROR_UNAVAILABLE,
-                  "the queue service may have the message: it is sent then, or comes back",
-                  "look before you send it again",
-                  "no answer within %" G_GINT64_FORMAT " s (--timeout)",
-                  dispatch->options->timeout_s);
+        error_set(&failed, POSTKEY_ERROR_UNAVAILABLE, NULL, NULL, "the time to wait for it is up%s",
+                  dispatch->options->timeout_s >= 0 ? " (--timeout)" : "");
+        break;
+    case QUEUE_CALL_BUSY:
+        error_set(&failed, POSTKEY_ERROR_UNAVAILABLE, "nothing was sent", NULL,
+                  "the queue service has no place for another caller");
         break;
     case QUEUE_CALL_FAILED:
         break;
     }
-    return fail(failed);
+    return say_without_verdict(dispatch, failed);
 }
 
 static int send_message(Dispatch *dispatch, DeliveryRequest *request, GPtrArray *recipients)
 {
     switch (dispatch->way) {
     case WAY_DIRECT:
-        return send_direct(dispatch, request, recipients);
+        return direct_send(dispatch->options, request, recipients);
     case WAY_SPOOL:
         return send_by_queue(dispatch, request, recipients);
     case WAY_SERVICE:

@@ -12,6 +12,10 @@ typedef struct Dispatch Dispatch;
  * NULL with *error where there is none: POSTKEY_ERROR_UNAVAILABLE for a queue service that does not
  * answer; for DELIVER_QUEUE that the queue cannot be written. Returns owned. */
 Dispatch *dispatch_open(const Options *options, GError **error);
+
+/* The exit code of an error of dispatch_open(). */
+int dispatch_open_status(const Options *options, const GError *error);
+
 void dispatch_free(Dispatch *dispatch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dispatch, dispatch_free)
 

@@ -74,8 +74,10 @@ static int send_one(const Options *options)
     g_autoptr(Message) message = take_message(options, dispatch, &error);
     if (!message)
         return caller_fail(error);
-    if (no_way)
-        return caller_fail(no_way);
+    if (no_way) {
+        (void)caller_fail(no_way);
+        return dispatch_open_status(options, no_way);
+    }
     g_autofree char *sender = options->sender ? parse_sender(options->sender, &failed) : NULL;
     if (failed) {
         (void)as_usage(failed, &error); /* always FALSE */

@@ -20,6 +20,8 @@
 struct QueueCall {
     int fd;
     VarlinkBuffer *received;
+    QueueCallProgress progress;
+    char *id; /* NULL: none yet */
 };
 
 static QueueCallResult fail(GError **error, const char *what)
@@ -79,6 +81,7 @@ QueueCall *queue_call_connect(const char *path, gboolean own, GError **error)
     }
     QueueCall *call = g_new0(QueueCall, 1);
     call->fd = fd;
+    call->progress = QUEUE_CALL_NOTHING;
     call->received = varlink_buffer_new_for_answers();
     return call;
 }
@@ -89,6 +92,7 @@ void queue_call_free(QueueCall *call)
         return;
     (void)close(call->fd);
     varlink_buffer_free(call->received);
+    g_free(call->id);
     g_free(call);
 }
 
@@ -121,7 +125,7 @@ static gboolean send_all(int fd, const char *bytes, gsize len, Deadline deadline
 
 static gboolean say(QueueCall *call, const char *method, cJSON *parameters, Deadline deadline)
 {
-    g_autofree char *text = varlink_call_format(method, parameters, FALSE);
+    g_autofree char *text = varlink_call_format(method, parameters, TRUE);
     return send_all(call->fd, text, strlen(text) + 1, deadline);
 }
 
@@ -134,6 +138,7 @@ gboolean queue_call_deliver(QueueCall *call, const char *id)
 {
     cJSON *parameters = cJSON_CreateObject();
     json_add_string(parameters, "id", id);
+    call->progress = QUEUE_CALL_KEPT_THERE; /* where it is */
     return say(call, INTERFACE "Deliver", parameters, deadline_in_ms(1000));
 }
 
@@ -175,6 +180,8 @@ gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, g
         taken = send_all(call->fd, piece, (gsize)got, deadline);
         at += got;
     }
+    if (taken)
+        call->progress = QUEUE_CALL_UNCLEAR;
     return TRUE;
 }
 
@@ -198,10 +205,13 @@ static gboolean read_verdict(const cJSON *parameters, QueueVerdict *verdict, gbo
     return TRUE;
 }
 
+/* It says no: so it has nothing. */
 static QueueCallResult refuse(const VarlinkReply *reply, GError **error)
 {
     if (strcmp(reply->error, INTERFACE "NoSuchMessage") == 0)
         return QUEUE_CALL_GONE;
+    if (strcmp(reply->error, INTERFACE "Busy") == 0)
+        return QUEUE_CALL_BUSY;
     gboolean too_much = strcmp(reply->error, INTERFACE "TooMuch") == 0;
     error_set(error, too_much ? POSTKEY_ERROR_THROTTLED : POSTKEY_ERROR_IO,
               "the queue service did not take the message; nothing was sent",
@@ -210,16 +220,29 @@ static QueueCallResult refuse(const VarlinkReply *reply, GError **error)
     return QUEUE_CALL_FAILED;
 }
 
-static QueueCallResult understand(QueueCall *call, const char *message, gsize len,
-                                  QueueVerdict *verdict, GError **error)
+/* The one message that is no answer yet: it is there. */
+static gboolean hear(QueueCall *call, const VarlinkReply *reply, GError **error)
+{
+    gboolean final;
+    g_auto(QueueVerdict) heard = {0};
+    if (call->id || !read_verdict(reply->parameters, &heard, &final)) {
+        (void)fail(error, "the runner's word cannot be understood");
+        return FALSE;
+    }
+    call->id = g_steal_pointer(&heard.id);
+    call->progress = heard.kept ? QUEUE_CALL_KEPT_THERE : QUEUE_CALL_HAS_ID;
+    return TRUE;
+}
+
+static QueueCallResult understand(QueueCall *call, const VarlinkReply *reply, QueueVerdict *verdict,
+                                  GError **error)
 {
     gboolean final = FALSE;
-    g_auto(VarlinkReply) reply = {0};
-    if (!varlink_reply_parse(message, len, &reply, error))
-        return QUEUE_CALL_FAILED;
-    if (reply.error)
-        return refuse(&reply, error);
-    if (!read_verdict(reply.parameters, verdict, &final))
+    if (reply->error) {
+        call->progress = QUEUE_CALL_REFUSED;
+        return refuse(reply, error);
+    }
+    if (!read_verdict(reply->parameters, verdict, &final))
         return fail(error, "the runner's answer holds no verdict");
     /* Unheard, it only means a bounce where none was needed. */
     if (final)
@@ -227,23 +250,58 @@ static QueueCallResult understand(QueueCall *call, const char *message, gsize le
     return QUEUE_CALL_ANSWERED;
 }
 
-QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
-                                 GError **error)
+/* The next message; borrowed until the next call. NULL: *result says why. */
+static const char *receive(QueueCall *call, Deadline deadline, gsize *len, QueueCallResult *result,
+                           GError **error)
 {
-    Deadline deadline = deadline_of(timeout_ms);
     const char *message;
-    gsize len;
-    while (!(message = varlink_buffer_next(call->received, &len))) {
+    while (!(message = varlink_buffer_next(call->received, len))) {
         char bytes[4096];
-        if (!deadline_wait(call->fd, POLLIN, deadline))
-            return QUEUE_CALL_TIMED_OUT;
+        if (!deadline_wait(call->fd, POLLIN, deadline)) {
+            *result = QUEUE_CALL_TIMED_OUT;
+            return NULL;
+        }
         gssize got = recv(call->fd, bytes, sizeof bytes, 0);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
-        if (got <= 0)
-            return fail(error, "the runner closed the connection without a verdict");
-        if (!varlink_buffer_add(call->received, bytes, (gsize)got))
-            return fail(error, "the runner's answer is too long");
+        if (got <= 0 || !varlink_buffer_add(call->received, bytes, (gsize)got)) {
+            *result = fail(error, got > 0 ? "the runner's answer is too long"
+                                          : "the runner closed the connection without a verdict");
+            return NULL;
+        }
     }
-    return understand(call, message, len, verdict, error);
+    return message;
+}
+
+QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
+                                 GError **error)
+{
+    gsize len;
+    QueueCallResult result = QUEUE_CALL_FAILED;
+    Deadline patience = deadline_of(timeout_ms);
+    gboolean submitted = call->progress == QUEUE_CALL_UNCLEAR;
+    Deadline deadline =
+        MIN(patience, deadline_in_ms(submitted ? QUEUE_CALL_COMMIT_MS : QUEUE_CALL_HEAR_MS));
+    const char *message;
+    while ((message = receive(call, deadline, &len, &result, error))) {
+        g_auto(VarlinkReply) reply = {0};
+        if (!varlink_reply_parse(message, len, &reply, error))
+            return QUEUE_CALL_FAILED;
+        if (reply.error || !reply.continues)
+            return understand(call, &reply, verdict, error);
+        if (!hear(call, &reply, error))
+            return QUEUE_CALL_FAILED;
+        deadline = MIN(patience, deadline_in_ms(QUEUE_CALL_VERDICT_MS));
+    }
+    return result;
+}
+
+QueueCallProgress queue_call_progress(const QueueCall *call)
+{
+    return call->progress;
+}
+
+const char *queue_call_id(const QueueCall *call)
+{
+    return call->id;
 }

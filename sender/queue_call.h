@@ -8,7 +8,14 @@
 /* Where the queue service listens; $POSTKEY_SUBMIT_SOCKET names another. */
 #define QUEUE_CALL_SUBMIT_SOCKET "/run/postkey/submit.sock"
 
-/* No deadline. */
+/* How long a runner may take to say that it has heard, or that a message that it was given is on
+ * its disk, and then to come to a verdict: one that hangs, or that is at work for hours, does not
+ * hold its caller for ever. */
+#define QUEUE_CALL_HEAR_MS ((gint64)10 * 1000)
+#define QUEUE_CALL_COMMIT_MS ((gint64)120 * 1000)
+#define QUEUE_CALL_VERDICT_MS ((gint64)15 * 60 * 1000)
+
+/* No deadline of the caller's; those above hold in any case. */
 #define QUEUE_CALL_FOREVER ((gint64)-1)
 
 typedef struct QueueCall QueueCall;
@@ -34,6 +41,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QueueVerdict, queue_verdict_clear)
 typedef enum {
     QUEUE_CALL_ANSWERED, /* *verdict is set; one that is final was acknowledged */
     QUEUE_CALL_GONE,     /* there is no such message (any more) */
+    QUEUE_CALL_BUSY,     /* too many at once: nothing was read; come again */
     QUEUE_CALL_TIMED_OUT,
     QUEUE_CALL_FAILED, /* *error says why: the runner refuses, ended, or cannot be understood */
 } QueueCallResult;
@@ -62,3 +70,17 @@ gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, g
 /* Waits for the verdict at most timeout_ms. */
 QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
                                  GError **error);
+
+/* How far it has come, where there is no verdict. */
+typedef enum {
+    QUEUE_CALL_REFUSED,   /* the runner does not take it */
+    QUEUE_CALL_NOTHING,   /* it cannot have been taken */
+    QUEUE_CALL_UNCLEAR,   /* all of it was given away: it may be sent, and may be kept */
+    QUEUE_CALL_HAS_ID,    /* the runner works on it; it is not kept */
+    QUEUE_CALL_KEPT_THERE /* it is safe in the runner's queue */
+} QueueCallProgress;
+
+QueueCallProgress queue_call_progress(const QueueCall *call);
+
+/* The id that the runner gave it; NULL: none yet. Borrowed from the call. */
+const char *queue_call_id(const QueueCall *call);

@@ -1,4 +1,4 @@
-#include "queue_socket.h"
+#include "queue_socket_private.h"
 
 #include "errors.h"
 #include "fileio.h"
@@ -11,47 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define INTERFACE "org.postkey.Queue."
 #define PIECE_LEN ((gsize)64 * 1024)
-
-/* Out of descriptors: accepting pauses. */
-#define ACCEPT_PAUSE_MS 1000
 
 /* How long a peer may take to read its answer, and to acknowledge it. */
 #define ANSWER_S 10U
-
-typedef enum {
-    PEER_CALLING, /* the call is being read */
-    PEER_SENDING, /* the bytes of its message are */
-    PEER_WAITING, /* for the runner */
-    PEER_TOLD,    /* its answer is on the way, or waits to be acknowledged */
-    PEER_GONE,    /* hung up while the runner is at work */
-} PeerState;
-
-struct QueuePeer {
-    QueueSocket *socket;
-    int fd;
-    uid_t uid;
-    PeerState state;
-    GByteArray *received; /* of the call */
-    QueueSubmit *submit;
-    gint64 missing;  /* bytes of the message */
-    GByteArray *out; /* what is left of the answer */
-    gboolean final;
-    void (*heard)(gboolean knows, gpointer data);
-    gpointer heard_data;
-    guint source;
-    guint stall_timer, call_timer;
-};
-
-struct QueueSocket {
-    int fd;
-    gboolean own;
-    const QueueHandlers *handlers;
-    gpointer data;
-    guint source, pause_timer;
-    GPtrArray *peers; /* of QueuePeer, those connected */
-};
 
 void queue_submit_free(QueueSubmit *submit)
 {
@@ -90,8 +53,7 @@ static void peer_free(gpointer data)
     g_free(peer);
 }
 
-/* Ends the connection. What waits for the runner lives on until that answers. */
-static void hang_up(QueuePeer *peer, gboolean knows)
+void queue_peer_hang_up(QueuePeer *peer, gboolean knows)
 {
     PeerState before = peer->state;
     g_clear_handle_id(&peer->source, g_source_remove);
@@ -112,8 +74,8 @@ static gboolean time_is_up(gpointer data)
 {
     QueuePeer *peer = data;
     log_info("uid %u: a connection to the queue took too long", (guint)peer->uid);
-    hang_up(peer, FALSE);
-    return G_SOURCE_CONTINUE; /* removed by hang_up() */
+    queue_peer_hang_up(peer, FALSE);
+    return G_SOURCE_CONTINUE; /* removed by queue_peer_hang_up() */
 }
 
 static void restart_stall_timer(QueuePeer *peer, guint seconds)
@@ -136,13 +98,13 @@ static gboolean flush(QueuePeer *peer)
             return TRUE;
         }
         if (sent < 0) {
-            hang_up(peer, FALSE);
+            queue_peer_hang_up(peer, FALSE);
             return FALSE;
         }
         g_byte_array_remove_range(peer->out, 0, (guint)sent);
     }
     if (!peer->final) {
-        hang_up(peer, TRUE);
+        queue_peer_hang_up(peer, TRUE);
         return FALSE;
     }
     watch(peer, G_IO_IN, peer_readable); /* for the acknowledgement */
@@ -172,8 +134,7 @@ static void tell(QueuePeer *peer, char *text)
     g_free(text);
 }
 
-void queue_peer_answer(QueuePeer *peer, const QueueAnswer *answer,
-                       void (*heard)(gboolean knows, gpointer data), gpointer data)
+static cJSON *describe(const QueueAnswer *answer)
 {
     cJSON *parameters = cJSON_CreateObject();
     cJSON *verdict = cJSON_AddObjectToObject(parameters, "verdict");
@@ -182,10 +143,26 @@ void queue_peer_answer(QueuePeer *peer, const QueueAnswer *answer,
     json_add_string(verdict, "text", answer->text);
     cJSON_AddBoolToObject(verdict, "kept", answer->kept);
     cJSON_AddBoolToObject(verdict, "final", answer->final);
+    return parameters;
+}
+
+void queue_peer_hear(QueuePeer *peer, const char *id, gboolean kept)
+{
+    if (!peer->more || peer->state == PEER_GONE)
+        return;
+    QueueAnswer heard = {.id = id, .text = "", .kept = kept};
+    g_autofree char *text = varlink_reply_format(describe(&heard), TRUE);
+    /* The first that it is told, so there is room; who does not hear it waits for the verdict. */
+    (void)!send(peer->fd, text, strlen(text) + 1, MSG_NOSIGNAL);
+}
+
+void queue_peer_answer(QueuePeer *peer, const QueueAnswer *answer,
+                       void (*heard)(gboolean knows, gpointer data), gpointer data)
+{
     peer->final = answer->final;
     peer->heard = heard;
     peer->heard_data = data;
-    tell(peer, varlink_reply_format(parameters, FALSE));
+    tell(peer, varlink_reply_format(describe(answer), FALSE));
 }
 
 void queue_peer_answer_gone(QueuePeer *peer, const char *id)
@@ -316,7 +293,9 @@ static void dispatch(QueuePeer *peer, const VarlinkCall *call, const char *rest,
 /* Looks for the end of the call among the bytes received. */
 static void look_for_call(QueuePeer *peer)
 {
-    const guint8 *end = memchr(peer->received->data, 0, peer->received->len);
+    guint from = peer->searched; /* or a call that comes byte by byte would be searched as often */
+    const guint8 *end = memchr(peer->received->data + from, 0, peer->received->len - from);
+    peer->searched = peer->received->len;
     if (!end && peer->received->len <= QUEUE_SOCKET_CALL_MAX)
         return;
     g_auto(VarlinkCall) call = {0};
@@ -324,9 +303,10 @@ static void look_for_call(QueuePeer *peer)
     peer->received = g_byte_array_new();
     gsize len = end ? (gsize)(end - received->data) : 0;
     if (!end || !varlink_call_parse((const char *)received->data, len, &call, NULL)) {
-        hang_up(peer, FALSE); /* it cannot be understood, and would not understand us */
+        queue_peer_hang_up(peer, FALSE); /* it cannot be understood, and would not understand us */
         return;
     }
+    peer->more = call.more;
     dispatch(peer, &call, (const char *)end + 1, received->len - len - 1);
 }
 
@@ -345,7 +325,7 @@ static void take(QueuePeer *peer, const char *bytes, gsize len)
     switch (peer->state) {
     case PEER_CALLING:
         if (len == 0) {
-            hang_up(peer, FALSE);
+            queue_peer_hang_up(peer, FALSE);
             return;
         }
         restart_stall_timer(peer, QUEUE_SOCKET_STALL_S);
@@ -354,18 +334,18 @@ static void take(QueuePeer *peer, const char *bytes, gsize len)
         return;
     case PEER_SENDING:
         if (len == 0 || (gint64)len > peer->missing) {
-            hang_up(peer, FALSE);
+            queue_peer_hang_up(peer, FALSE);
             return;
         }
         restart_stall_timer(peer, QUEUE_SOCKET_STALL_S);
         (void)take_bytes(peer, bytes, len); /* the state says what comes next */
         return;
     case PEER_TOLD:
-        hang_up(peer, is_acknowledgement(bytes, len));
+        queue_peer_hang_up(peer, is_acknowledgement(bytes, len));
         return;
     case PEER_WAITING: /* nothing is to be said now, so it is an end */
     case PEER_GONE:
-        hang_up(peer, FALSE);
+        queue_peer_hang_up(peer, FALSE);
         return;
     }
 }
@@ -380,57 +360,8 @@ static gboolean peer_readable(gint fd, G_GNUC_UNUSED GIOCondition condition, gpo
     return G_SOURCE_CONTINUE; /* removed with the peer */
 }
 
-/* ---- accepting ---- */
-
-static guint peers_of(const QueueSocket *socket, uid_t uid)
+void queue_peer_begin(QueueSocket *socket, int fd, uid_t uid)
 {
-    guint found = 0;
-    for (guint i = 0; i < socket->peers->len; i++)
-        if (((const QueuePeer *)g_ptr_array_index(socket->peers, i))->uid == uid)
-            found++;
-    return found;
-}
-
-static gboolean may_connect(const QueueSocket *socket, int fd, uid_t *uid)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-        return FALSE;
-    *uid = peer.uid;
-    if (peer.uid == geteuid() || (!socket->own && peer.uid == 0))
-        return socket->peers->len < QUEUE_SOCKET_PEERS_MAX;
-    return !socket->own && socket->peers->len < QUEUE_SOCKET_PEERS_MAX &&
-           peers_of(socket, peer.uid) < QUEUE_SOCKET_PEERS_PER_UID;
-}
-
-static gboolean readable(gint fd, GIOCondition condition, gpointer data);
-
-static gboolean pause_is_over(gpointer data)
-{
-    QueueSocket *socket = data;
-    socket->pause_timer = 0;
-    socket->source = g_unix_fd_add(socket->fd, G_IO_IN, readable, socket);
-    return G_SOURCE_REMOVE;
-}
-
-static gboolean readable(gint listening, G_GNUC_UNUSED GIOCondition condition, gpointer data)
-{
-    QueueSocket *socket = data;
-    uid_t uid = 0;
-    int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-        log_warning("the queue takes no connections for a second: %s", g_strerror(errno));
-        socket->source = 0;
-        socket->pause_timer = g_timeout_add(ACCEPT_PAUSE_MS, pause_is_over, socket);
-        return G_SOURCE_REMOVE;
-    }
-    if (fd < 0)
-        return G_SOURCE_CONTINUE;
-    if (!may_connect(socket, fd, &uid)) {
-        (void)close(fd); /* before a byte of it is read */
-        return G_SOURCE_CONTINUE;
-    }
     QueuePeer *peer = g_new0(QueuePeer, 1);
     *peer = (QueuePeer){.socket = socket, .fd = fd, .uid = uid, .state = PEER_CALLING};
     peer->received = g_byte_array_new();
@@ -439,32 +370,4 @@ static gboolean readable(gint listening, G_GNUC_UNUSED GIOCondition condition, g
     watch(peer, G_IO_IN, peer_readable);
     restart_stall_timer(peer, QUEUE_SOCKET_STALL_S);
     peer->call_timer = g_timeout_add_seconds(QUEUE_SOCKET_CALL_S, time_is_up, peer);
-    return G_SOURCE_CONTINUE;
-}
-
-QueueSocket *queue_socket_new(int fd, gboolean own, const QueueHandlers *handlers, gpointer data)
-{
-    QueueSocket *socket = g_new0(QueueSocket, 1);
-    *socket = (QueueSocket){.fd = fd, .own = own, .handlers = handlers, .data = data};
-    socket->peers = g_ptr_array_new();
-    socket->source = g_unix_fd_add(fd, G_IO_IN, readable, socket);
-    return socket;
-}
-
-void queue_socket_free(QueueSocket *socket)
-{
-    if (!socket)
-        return;
-    while (socket->peers->len > 0)
-        hang_up(g_ptr_array_index(socket->peers, 0), FALSE);
-    g_ptr_array_unref(socket->peers);
-    g_clear_handle_id(&socket->source, g_source_remove);
-    g_clear_handle_id(&socket->pause_timer, g_source_remove);
-    (void)close(socket->fd); /* nothing was written to it */
-    g_free(socket);
-}
-
-guint queue_socket_peers(const QueueSocket *socket)
-{
-    return socket->peers->len;
 }

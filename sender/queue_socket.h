@@ -2,7 +2,8 @@
  * they are told. On the default main context; nothing blocks but the writing of bytes that have
  * arrived into a file. A slow, stuck or hostile peer delays nobody.
  *
- * A peer makes one call; its connection ends with the answer.
+ * A peer makes one call; its connection ends with the answer. One too many is told Busy, and
+ * comes again.
  */
 #pragma once
 
@@ -49,6 +50,9 @@ typedef struct {
     gboolean (*accept)(QueueSubmit *submit, gpointer data, GError **error);
     /* All bytes are there. Takes submit. */
     void (*submit)(QueuePeer *peer, QueueSubmit *submit, gpointer data);
+    /* One more of this uid wants to come in than may: whether one that waits was answered for it.
+     * NULL: never. */
+    gboolean (*crowded)(uid_t uid, gpointer data);
 } QueueHandlers;
 
 /* Serves the listening descriptor fd (taken). own: only peers of this uid. Borrows handlers. */
@@ -68,6 +72,10 @@ typedef struct {
     gboolean kept;
     gboolean final;
 } QueueAnswer;
+
+/* Tells a peer that asked for it (the flag "more") that its message is here and has this id: kept
+ * whatever happens, or not. Its answer is still to come. */
+void queue_peer_hear(QueuePeer *peer, const char *id, gboolean kept);
 
 /* Tells a peer. heard (may be NULL) is called once, from the main loop or from inside: whether the
  * peer knows; of a final verdict, whether it was acknowledged. The peer is not valid any more. */

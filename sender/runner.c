@@ -3,14 +3,20 @@
 #include "errors.h"
 #include "fileio.h"
 #include "log.h"
+#include "runner_start.h"
 #include "runner_watch.h"
+#include "schedule.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Slewing is none: schedule.h's own slack. */
+#define CLOCK_JUMP_US (SCHEDULE_SLACK_S * (gint64)G_USEC_PER_SEC)
 
 /* Threads that commit what peers hand over. */
 #define COMMITTERS 4
@@ -98,18 +104,34 @@ static void refuse_waiter(RunnerItem *item, SpoolAnswer what)
     queue_peer_refuse(waiter, broken);
 }
 
+static gboolean rest_is_over(gpointer data)
+{
+    Runner *runner = data;
+    runner->rest_timer = 0;
+    runner_items_wake(runner->items);
+    runner_pump(runner);
+    return G_SOURCE_REMOVE;
+}
+
+/* Also where a caller waits: asking for the lock again and again would not give it. */
+static void rest(Runner *runner, RunnerItem *item)
+{
+    item->rests = TRUE;
+    if (!runner->rest_timer)
+        runner->rest_timer = g_timeout_add_seconds(RUNNER_BUSY_S, rest_is_over, runner);
+}
+
 static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data)
 {
     Runner *runner = data;
     gint64 now = runner_now();
     RunnerItem *item = runner_items_find(runner->items, result->id, now);
+    runner->busy--;
     if (!item)
         return; /* somebody removed it meanwhile, and nobody waits */
     item->active = FALSE;
     if (result->answer == SPOOL_BUSY) {
-        item->due_at = item->waiter ? item->due_at : now + RUNNER_BUSY_S;
-        if (item->waiter)
-            item->active = FALSE;
+        rest(runner, item);
     } else if (result->answer != SPOOL_OK) {
         refuse_waiter(item, result->answer);
         runner_items_refresh(runner->items, result->id, now);
@@ -144,13 +166,41 @@ static void asked_to_deliver(QueuePeer *peer, const char *id, gpointer data)
         return;
     }
     item->waiter = peer;
+    queue_peer_hear(peer, id, TRUE);
     runner_pump(runner);
 }
 
 /* ---- what wakes it ---- */
 
+static gint64 wall_ahead_us(void)
+{
+    struct timespec since_boot = {0};
+    (void)clock_gettime(CLOCK_BOOTTIME, &since_boot); /* every Linux that we run on has it */
+    return g_get_real_time() - (gint64)since_boot.tv_sec * G_USEC_PER_SEC -
+           since_boot.tv_nsec / 1000;
+}
+
+/* When something is due was reckoned by a clock that is another one now. */
+static void notice_clock(Runner *runner)
+{
+    gint64 ahead_us = wall_ahead_us();
+    gint64 jump_us = ahead_us - runner->wall_ahead_us;
+    if (ABS(jump_us) < CLOCK_JUMP_US)
+        return;
+    GHashTableIter iter;
+    gpointer value;
+    log_notice("the clock was set by %" G_GINT64_FORMAT " s: looking at everything again",
+               jump_us / G_USEC_PER_SEC);
+    runner->wall_ahead_us = ahead_us;
+    runner_items_forget(runner->items);
+    g_hash_table_iter_init(&iter, runner->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        attempt_result_clear(&((RunnerLane *)value)->hold);
+}
+
 static void look(Runner *runner)
 {
+    notice_clock(runner);
     runner_items_look(runner->items, runner_now());
     runner_pump(runner);
 }
@@ -229,8 +279,8 @@ static gboolean told_to_end(gpointer data)
 /* ---- the whole ---- */
 
 static const QueueHandlers own_handlers = {.deliver = asked_to_deliver};
-static const QueueHandlers submit_handlers = {.accept = runner_may_hand_over,
-                                              .submit = runner_handed_over};
+static const QueueHandlers submit_handlers = {
+    .accept = runner_may_hand_over, .submit = runner_handed_over, .crowded = runner_make_place};
 
 static gboolean open_sockets(Runner *runner, GError **error)
 {
@@ -269,6 +319,7 @@ static gboolean set_up(Runner *runner, GError **error)
     runner->items = runner_items_new(runner->spool, item_changed, runner);
     runner->committers = g_thread_pool_new(runner_commit, runner, COMMITTERS, FALSE, NULL);
     runner->loop = g_main_loop_new(NULL, FALSE);
+    runner->wall_ahead_us = wall_ahead_us();
     runner->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     runner->watch_fd = spool_watch(runner->spool, error);
     if (runner->watch_fd < 0 || (!runner->options->once && !open_sockets(runner, error)))
@@ -293,6 +344,16 @@ static void tear_down(Runner *runner)
         listen_close(&runner->submit_listener);
 }
 
+/* What came while it ended, from somebody who found the queue served: for the next one. */
+static void leave_to_next(Runner *runner)
+{
+    g_autoptr(GError) failed = NULL;
+    (void)close(runner->lock_fd); /* an advisory lock */
+    runner_items_look(runner->items, runner_now());
+    if (runner_next_moment(runner) != G_MAXINT64 && !runner_start(runner->options->scope, &failed))
+        log_warning("what came last waits for another runner: %s", failed->message);
+}
+
 static gboolean run(Runner *runner, GError **error)
 {
     if (!set_up(runner, error)) {
@@ -310,6 +371,8 @@ static gboolean run(Runner *runner, GError **error)
     look(runner);
     g_main_loop_run(runner->loop);
     tear_down(runner);
+    if (runner->was_idle)
+        leave_to_next(runner);
     return TRUE;
 }
 
@@ -333,7 +396,8 @@ gboolean runner_run(const RunnerOptions *options, GError **error)
     Runner *runner = g_new0(Runner, 1);
     runner->options = options;
     runner->spool = spool_open(folder, NULL, error);
-    if (runner->spool && lock_queue(runner->spool, error) >= 0)
+    runner->lock_fd = runner->spool ? lock_queue(runner->spool, error) : -1;
+    if (runner->lock_fd >= 0)
         return run(runner, error);
     spool_close(runner->spool); /* there are no threads yet */
     g_free(runner);

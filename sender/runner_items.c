@@ -192,6 +192,22 @@ RunnerItem *runner_items_next(const RunnerItems *items, guint *position)
     return *position < items->order->len ? g_ptr_array_index(items->order, (*position)++) : NULL;
 }
 
+void runner_items_forget(RunnerItems *items)
+{
+    guint position = 0;
+    RunnerItem *item;
+    while ((item = runner_items_next(items, &position)))
+        item->file[0] = item->file[1] = 0; /* which is no news of what is in it */
+}
+
+void runner_items_wake(RunnerItems *items)
+{
+    guint position = 0;
+    RunnerItem *item;
+    while ((item = runner_items_next(items, &position)))
+        item->rests = FALSE;
+}
+
 void runner_items_usage(const RunnerItems *items, gint64 uid, guint *messages, gint64 *bytes)
 {
     guint position = 0;

@@ -16,6 +16,7 @@ typedef struct {
     EnvelopeHold hold;
     gboolean broken;   /* not to be read: listed by others, left alone here */
     gboolean active;   /* a lane has it */
+    gboolean rests;    /* its lock was somebody else's: not before runner_items_wake() */
     gboolean keeps;    /* FALSE: for its caller alone */
     QueuePeer *waiter; /* is told what comes of it; NULL: nobody */
     guint64 file[2];   /* inode and time of the envelope as it was read */
@@ -42,6 +43,12 @@ void runner_items_refresh(RunnerItems *items, const char *id, gint64 now);
 
 /* Iterates over all in the order of their ids: NULL data in *position begins. NULL: the end. */
 RunnerItem *runner_items_next(const RunnerItems *items, guint *position);
+
+/* Reads all again at the next look, whether they have changed or not: the clock was set. */
+void runner_items_forget(RunnerItems *items);
+
+/* Those that rest are due again. */
+void runner_items_wake(RunnerItems *items);
 
 /* What one uid has in the queue. */
 void runner_items_usage(const RunnerItems *items, gint64 uid, guint *messages, gint64 *bytes);

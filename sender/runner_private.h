@@ -14,9 +14,15 @@
 /* A message whose lock somebody else holds is looked at again. */
 #define RUNNER_BUSY_S 1
 
+/* Messages under way at once, in all and of one uid of the queue service: the rest waits its turn,
+ * so that nobody who names a thousand senders makes a thousand threads. */
+#define RUNNER_LANES_BUSY_MAX 64U
+#define RUNNER_LANES_BUSY_PER_UID 16U
+
 /* A lane, and what holds for its account. */
 typedef struct {
     Lane *lane;
+    gint64 uid;
     char *account;      /* NULL: it is chosen by an address */
     AttemptResult hold; /* hold ENVELOPE_NO_HOLD: none */
 } RunnerLane;
@@ -32,9 +38,14 @@ typedef struct {
     GThreadPool *committers;
     GMainLoop *loop;
     int watch_fd, timer_fd;
-    guint watch_source, timer_source, idle_timer, look_timer;
-    guint final; /* verdicts that wait to be heard */
+    guint watch_source, timer_source, idle_timer, look_timer, rest_timer;
+    gint64 wall_ahead_us; /* of the wall clock beside the boot clock, at the last look */
+    guint final;          /* verdicts that wait to be heard */
+    guint commits;        /* messages on their way into the queue */
+    guint busy;           /* lanes with a job */
     gboolean ending;
+    gboolean was_idle; /* so it ended */
+    int lock_fd;
 } Runner;
 
 /* Unix seconds. */
@@ -59,8 +70,15 @@ void runner_set_hold(RunnerLane *entry, const AttemptResult *result);
  */
 void runner_pump(Runner *runner);
 
+/* When something is to be done next; G_MAXINT64: never. */
+gint64 runner_next_moment(const Runner *runner);
+
 /* ---- what others hand over: for QueueHandlers, and for the pool of committers ---- */
 
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error);
 void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data);
 void runner_commit(gpointer data, gpointer user_data);
+
+/* Answers one of that uid who waits for no more than the verdict: it is kept. FALSE: there is none.
+ */
+gboolean runner_make_place(uid_t uid, gpointer data);

@@ -38,6 +38,7 @@ RunnerLane *runner_find_lane(Runner *runner, gint64 uid, const char *account, co
         return entry;
     entry = g_new0(RunnerLane, 1);
     entry->lane = lane_new(&runner->terms);
+    entry->uid = uid;
     entry->account = g_strdup(account);
     g_hash_table_insert(runner->lanes, g_steal_pointer(&key), entry);
     return entry;
@@ -73,10 +74,29 @@ static gboolean is_unused(G_GNUC_UNUSED gpointer key, gpointer value, gpointer d
 
 static gboolean is_due(const RunnerItem *item, gint64 now)
 {
-    return !item->active && !item->broken && (item->waiter || item->due_at <= now);
+    return !item->active && !item->rests && !item->broken && (item->waiter || item->due_at <= now);
 }
 
-static void start(RunnerLane *entry, RunnerItem *item, LaneTask task)
+/* Whether another lane of that uid may get a job. */
+static gboolean has_turn(const Runner *runner, gint64 uid)
+{
+    guint busy = 0;
+    GHashTableIter iter;
+    gpointer value;
+    if (runner->busy >= RUNNER_LANES_BUSY_MAX)
+        return FALSE;
+    if (runner->busy < RUNNER_LANES_BUSY_PER_UID || !runner->terms.service)
+        return TRUE;
+    g_hash_table_iter_init(&iter, runner->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const RunnerLane *entry = value;
+        if (entry->uid == uid && lane_is_busy(entry->lane))
+            busy++;
+    }
+    return busy < RUNNER_LANES_BUSY_PER_UID;
+}
+
+static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask task)
 {
     LaneJob job = {.task = task,
                    .id = g_strdup(item->id),
@@ -90,52 +110,54 @@ static void start(RunnerLane *entry, RunnerItem *item, LaneTask task)
         job.hold.remedy = g_strdup(entry->hold.remedy);
     }
     item->active = TRUE;
+    runner->busy++;
     lane_start(entry->lane, &job);
 }
 
 static void start_if_due(Runner *runner, RunnerItem *item, gint64 now)
 {
-    if (item->active || item->broken || (!is_due(item, now) && item->warn_at > now))
+    if (item->active || item->rests || item->broken ||
+        (!is_due(item, now) && item->warn_at > now) || !has_turn(runner, item->uid))
         return;
     RunnerLane *entry = runner_lane_of(runner, item);
     if (lane_is_busy(entry->lane))
         return;
     if (!is_due(item, now))
-        start(entry, item, LANE_WARN);
+        start(runner, entry, item, LANE_WARN);
     else if (!runner_is_held(entry, now) || !item->keeps)
-        start(entry, item, LANE_TRY);
+        start(runner, entry, item, LANE_TRY);
     else if (item->waiter || item->hold == ENVELOPE_NO_HOLD)
-        start(entry, item, LANE_HOLD);
+        start(runner, entry, item, LANE_HOLD);
     else
         item->due_at = entry->hold.hold_until;
 }
 
-/* When something is to be done next; G_MAXINT64: never. */
-static gint64 next_moment(const Runner *runner)
+gint64 runner_next_moment(const Runner *runner)
 {
     gint64 next = G_MAXINT64;
     guint position = 0;
     const RunnerItem *item;
     while ((item = runner_items_next(runner->items, &position)))
-        if (!item->active && !item->broken)
+        if (!item->active && !item->rests && !item->broken)
             next = MIN(next, MIN(item->due_at, item->warn_at));
     return next;
 }
 
-static guint count_active(const Runner *runner)
+static gboolean is_awaited(const Runner *runner)
 {
-    guint position = 0, active = 0;
+    guint position = 0;
     const RunnerItem *item;
     while ((item = runner_items_next(runner->items, &position)))
-        if (item->active || item->waiter)
-            active++;
-    return active;
+        if (item->waiter || item->rests)
+            return TRUE;
+    return FALSE;
 }
 
 static gboolean idle_is_over(gpointer data)
 {
     Runner *runner = data;
     runner->idle_timer = 0;
+    runner->was_idle = TRUE;
     g_main_loop_quit(runner->loop);
     return G_SOURCE_REMOVE;
 }
@@ -148,9 +170,12 @@ static guint count_peers(const Runner *runner)
 
 static void look_for_end(Runner *runner, gint64 next, gint64 now)
 {
-    gboolean busy = count_active(runner) > 0 || runner->final > 0 || count_peers(runner) > 0 ||
-                    g_thread_pool_unprocessed(runner->committers) > 0;
-    if (!busy && (runner->ending || (runner->options->once && next > now)))
+    gboolean working = runner->busy > 0 || runner->final > 0 || runner->commits > 0;
+    gboolean busy = working || count_peers(runner) > 0 || is_awaited(runner);
+    /* Callers whose messages are not under way yet see the connection end: theirs are kept. */
+    if (!working && runner->ending)
+        g_main_loop_quit(runner->loop);
+    if (!busy && runner->options->once && next > now)
         g_main_loop_quit(runner->loop);
     gboolean idle = !busy && next == G_MAXINT64 && runner->options->idle_s >= 0;
     if (!idle)
@@ -182,7 +207,7 @@ void runner_pump(Runner *runner)
             if (pass == 1 || item->waiter)
                 start_if_due(runner, item, now);
     }
-    gint64 next = next_moment(runner);
+    gint64 next = runner_next_moment(runner);
     set_timer(runner, next, now);
     look_for_end(runner, next, now);
     if (g_hash_table_size(runner->lanes) > LANES_MAX)

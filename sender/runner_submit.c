@@ -52,6 +52,7 @@ static gboolean commit_done(gpointer data)
 {
     Commit *commit = data;
     Runner *runner = commit->runner;
+    runner->commits--;
     gboolean queued = strcmp(commit->submit->deliver, "queue") == 0;
     RunnerItem *item =
         commit->id ? runner_items_find(runner->items, commit->id, runner_now()) : NULL;
@@ -66,6 +67,7 @@ static gboolean commit_done(gpointer data)
     } else {
         item->waiter = commit->peer;
         item->keeps = strcmp(commit->submit->deliver, "now") != 0;
+        queue_peer_hear(item->waiter, item->id, item->keeps);
     }
     queue_submit_free(commit->submit);
     g_clear_error(&commit->failed);
@@ -119,6 +121,7 @@ void runner_commit(gpointer data, gpointer user_data)
         entry = enqueue(runner->spool, fd, &request, &commit->failed);
     }
     commit->id = entry ? g_strdup(entry->id) : NULL;
+    g_clear_pointer(&entry, spool_entry_release); /* a lane wants the lock at once */
     g_main_context_invoke(NULL, commit_done, commit);
 }
 
@@ -127,5 +130,26 @@ void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data)
     Runner *runner = data;
     Commit *commit = g_new0(Commit, 1);
     *commit = (Commit){.runner = runner, .peer = peer, .submit = submit};
+    runner->commits++;
     (void)g_thread_pool_push(runner->committers, commit, NULL); /* FALSE: no new thread; queued */
+}
+
+gboolean runner_make_place(uid_t uid, gpointer data)
+{
+    Runner *runner = data;
+    guint position = 0;
+    RunnerItem *item;
+    while ((item = runner_items_next(runner->items, &position))) {
+        if (!item->waiter || !item->keeps || item->uid != (gint64)uid)
+            continue;
+        g_autofree char *text = g_strdup_printf(
+            RUNNER_PROGRAM ": kept as %s: it is not sent yet, and others of your programs wait\n"
+                           "  What it means: nothing is lost: it is sent from the queue\n"
+                           "  What to do:    nothing\n",
+            item->id);
+        QueueAnswer told = {.id = item->id, .status = EX_OK, .text = text, .kept = TRUE};
+        queue_peer_answer(g_steal_pointer(&item->waiter), &told, NULL, NULL);
+        return TRUE;
+    }
+    return FALSE;
 }

@@ -100,8 +100,8 @@ static gboolean open_own(const char *path, gboolean for_everybody, Listener *lis
     gboolean busy;
     int lock_fd = fileio_lock(lock_path, FALSE, &busy, error);
     if (busy)
-        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "one broker serves one socket",
-                  "use the one that runs, or stop it", "another postkey-broker serves %s", path);
+        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "one program serves one socket",
+                  "use the one that runs, or stop it", "another program serves %s", path);
     if (lock_fd < 0)
         return FALSE;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
