@@ -143,6 +143,8 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
         item = runner_items_find(runner->items, result->id, now);
         if (item && !item->active)
             runner_items_refresh(runner->items, result->id, now);
+        if (result->result.bounced)
+            runner_items_look(runner->items, now); /* it goes out before --once ends */
     }
     runner_pump(runner);
 }

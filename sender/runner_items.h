@@ -14,13 +14,14 @@ typedef struct {
     char *account; /* named, or chosen before; NULL: unknown */
     char *from;    /* reverse-path, by which the broker chooses then; NULL: none */
     EnvelopeHold hold;
-    gboolean broken;   /* not to be read: listed by others, left alone here */
-    gboolean active;   /* a lane has it */
-    gboolean rests;    /* its lock was somebody else's: not before runner_items_wake() */
-    gboolean keeps;    /* FALSE: for its caller alone */
-    QueuePeer *waiter; /* is told what comes of it; NULL: nobody */
-    guint64 file[2];   /* inode and time of the envelope as it was read */
-    gboolean seen;     /* in the folder, at the last look */
+    gboolean broken;       /* not to be read: listed by others, left alone here */
+    gboolean active;       /* a lane has it */
+    gboolean rests;        /* its lock was somebody else's: not before runner_items_wake() */
+    gboolean keeps;        /* FALSE: for its caller alone */
+    QueuePeer *waiter;     /* is told what comes of it; NULL: nobody */
+    gint64 waits_since_us; /* waiter, on the monotonic clock */
+    guint64 file[2];       /* inode and time of the envelope as it was read */
+    gboolean seen;         /* in the folder, at the last look */
 } RunnerItem;
 
 typedef struct RunnerItems RunnerItems;

@@ -14,6 +14,9 @@
 /* A message whose lock somebody else holds is looked at again. */
 #define RUNNER_BUSY_S 1
 
+/* Where all places of a uid are taken, one who has waited for so long is told that it is kept. */
+#define RUNNER_CROWD_S 5
+
 /* Messages under way at once, in all and of one uid of the queue service: the rest waits its turn,
  * so that nobody who names a thousand senders makes a thousand threads. */
 #define RUNNER_LANES_BUSY_MAX 64U
@@ -79,6 +82,5 @@ gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error
 void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data);
 void runner_commit(gpointer data, gpointer user_data);
 
-/* Answers one of that uid who waits for no more than the verdict: it is kept. FALSE: there is none.
- */
+/* Answers one of that uid who has waited long: it is kept. FALSE: there is none. */
 gboolean runner_make_place(uid_t uid, gpointer data);

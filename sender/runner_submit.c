@@ -66,6 +66,7 @@ static gboolean commit_done(gpointer data)
         queue_peer_answer(commit->peer, &told, NULL, NULL);
     } else {
         item->waiter = commit->peer;
+        item->waits_since_us = g_get_monotonic_time();
         item->keeps = strcmp(commit->submit->deliver, "now") != 0;
         queue_peer_hear(item->waiter, item->id, item->keeps);
     }
@@ -139,8 +140,10 @@ gboolean runner_make_place(uid_t uid, gpointer data)
     Runner *runner = data;
     guint position = 0;
     RunnerItem *item;
+    gint64 patience_ends_us = g_get_monotonic_time() - RUNNER_CROWD_S * (gint64)G_USEC_PER_SEC;
     while ((item = runner_items_next(runner->items, &position))) {
-        if (!item->waiter || !item->keeps || item->uid != (gint64)uid)
+        if (!item->waiter || !item->keeps || item->uid != (gint64)uid ||
+            item->waits_since_us > patience_ends_us)
             continue;
         g_autofree char *text = g_strdup_printf(
             RUNNER_PROGRAM ": kept as %s: it is not sent yet, and others of your programs wait\n"

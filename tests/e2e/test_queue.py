@@ -1,17 +1,22 @@
 """What a caller of postkey-send is told, what is kept, and how it leaves the queue: without a runner of one's own
 making; the one that postkey-send starts goes on with what is kept."""
-import json
+import contextlib
+import fcntl
 import os
+import shutil
 import signal
-import time
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
 from processes import reap, wait_until
 from small_google import ME
-from world import World, program, refused_port
+from world import World, refused_port
 
 A, B, C = "a@example.com", "b@example.com", "c@example.com"
+OTHER = "other@gmail.test"
 BAD_LOGIN = "535-5.7.8 Username and Password not accepted.\n535 5.7.8 BadCredentials"
 
 
@@ -27,12 +32,33 @@ def emptied(world):
     wait_until(lambda: not world.envelopes(), f"the queue is empty: {world.envelopes()}")
 
 
+def notify_into(world, **provider):
+    """The command of [notify] writes into a file; a function that reads it."""
+    said, script = world.path("said"), world.path("notify")
+    with open(script, "w") as f:
+        f.write(f'#!/bin/sh\necho "$1 $2" >> {said}\n')
+    os.chmod(script, 0o700)
+    world.configure(text=f"[notify]\ncommand={script}\n", **provider)
+    world.reload()
+    return lambda: open(said).read() if os.path.exists(said) else ""
+
+
 def no_server(world):
     """A route to where nobody listens. The port is taken as long as the result is kept."""
     held, port = refused_port()
     world.configure(smtp=f"localhost:{port} tls")
     world.reload()
     return held
+
+
+@contextlib.contextmanager
+def silent(path):
+    """Somebody who takes connections, and never says a word."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        yield listening
+    os.unlink(path)
 
 
 def server_again(world, **provider):
@@ -129,6 +155,56 @@ def test_an_account_that_there_is_not_is_the_callers(ready):
     assert ready.envelopes() == []
 
 
+def test_a_bounce_that_could_not_be_made_at_once_is_made_later(ready):
+    """Nobody is left to be sent to, so nothing but the bounce needs the account: its address is asked for."""
+    with no_server(ready):
+        kept(ready.mail(A))
+        ready.stop_runner()
+        envelope, = ready.envelopes()
+        refused = envelope["recipients"][0] | {"state": "refused", "reply": "550 5.1.1 No such user"}
+        ready.change_envelope(recipients=[refused], next_at=envelope["created_at"])
+        server_again(ready)
+        assert ready.queue("run", "--once").code == 0
+    bounce, = ready.google.mails()
+    assert bounce["recipients"] == [ME] and b"5.1.1" in bounce["bytes"] and ready.envelopes() == []
+
+
+def dead_account(world, mail, retry):
+    """A bounce waits; then its account's login is refused, and it is tried again."""
+    world.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    world.google.smtp("MAIL", "reply", match="<>", reply="451 4.3.0 Try again later")
+    mail()
+    wait_until(lambda: [e for e in world.envelopes() if e["kind"] == "bounce" and e.get("attempts")], "it waits")
+    wait_until(lambda: world.google.count("smtp.connected") == 0, "the session ends")
+    world.google.clear()
+    world.google.smtp("AUTH-VERDICT", "reply", match=ME, reply=BAD_LOGIN)
+    retry()
+    emptied(world)
+
+
+def test_a_bounce_whose_account_is_dead_goes_to_the_account_of_notify(ready):
+    ready.configure(text=f"[notify]\naccount={OTHER}\n")
+    ready.reload()
+    ready.google.set({"identity.email": OTHER})
+    ready.authorize(address=OTHER)
+    dead_account(ready, lambda: ready.mail("--account", ME, A, B), lambda: ready.queue("retry", "all").ok())
+    bounce = ready.google.mails()[-1]
+    assert bounce["recipients"] == [OTHER] and bounce["user"] == OTHER and b"5.1.1" in bounce["bytes"]
+    assert len(ready.google.mails()) == 2
+
+
+def test_a_bounce_that_nobody_takes_stays_is_told_and_makes_no_bounce(ready):
+    said = notify_into(ready)
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    ready.google.smtp("RCPT", "reply", match=ME, reply="550 5.2.1 The account is disabled")
+    assert ready.mail(A, B).code == 0
+    wait_until(lambda: "mail_bounced" in said(), "a person is told")
+    envelope, = ready.envelopes()
+    assert envelope["kind"] == "bounce" and envelope["hold"] == "person"
+    assert said() == f"mail_bounced {ME}\n" and len(ready.google.mails()) == 1
+    assert envelope["id"] in ready.queue("list").ok()
+
+
 # ---- the account ----
 
 
@@ -181,8 +257,10 @@ def test_what_the_ledger_refuses_waits_for_room_and_is_said():
         assert world.mail(A).err == ""
         kept(world.mail(B), "daily_messages")
         listed = world.queue("list").ok()
-        assert "quota" in listed and ME in listed
         envelope, = world.envelopes()
+        assert "quota" in listed and ME in listed
+        until = datetime.fromisoformat(envelope["next_at"]).astimezone()
+        assert until.strftime("%H:%M") in listed, (listed, until)
         assert envelope["hold"] == "quota" and envelope.get("attempts", 0) == 0
         assert world.account()["sent_messages"] == 1 and world.account()["daily_messages"] == 1
         server_again(world, daily_messages="5")
@@ -252,7 +330,41 @@ def test_a_queue_that_cannot_be_written_is_said_and_the_mail_goes_out(ready):
         pass
     result = ready.mail(A)
     assert result.code == 0 and "cannot be kept" in result.err and len(ready.google.mails()) == 1
-    assert ready.send(A, deliver="queue").code in (73, 74)
+    ready.send(A, deliver="queue").failed(73)
+
+
+def test_a_broker_that_never_answers_is_not_waited_for_longer_than_the_caller_wants(ready):
+    """Sent from the caller itself: there is no postkey-queue beside it."""
+    alone = ready.path("alone", "postkey-send")
+    os.mkdir(os.path.dirname(alone))
+    shutil.copy2(ready.sender, alone)
+    with silent(ready.path("silent.sock")):
+        env = {"POSTKEY_SOCKET": ready.path("silent.sock")}
+        result = ready.run([alone, "--timeout", "1", A], stdin=b"Subject: x\n\nbody\n", env=env, patience=10)
+    kept(result)
+    envelope, = ready.envelopes()
+    assert envelope["attempts"] == 1
+
+
+def test_a_runner_that_takes_the_call_and_never_answers_is_done_without(ready):
+    os.makedirs(ready.queue_folder, 0o700)
+    with silent(ready.runner_socket):
+        assert ready.mail(A).err == ""
+    assert len(ready.google.mails()) == 1 and ready.envelopes() == []
+
+
+def test_a_runner_that_hangs_on_the_message_is_not_waited_for_for_ever(ready):
+    os.makedirs(ready.queue_folder, 0o700)
+    with silent(ready.runner_socket) as listening, ThreadPoolExecutor(1) as pool:
+        caller = pool.submit(ready.mail, A)
+        line, _ = listening.accept()
+        line.recv(65536)
+        envelope, = ready.envelopes()
+        message = os.open(os.path.join(ready.queue_folder, envelope["id"] + ".eml"), os.O_RDONLY)
+        fcntl.flock(message, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kept(caller.result(), "somebody else is sending it")
+        os.close(message)
+        line.close()
 
 
 def test_a_wrong_word_for_deliver_or_timeout_is_a_usage_error(ready):

@@ -1,17 +1,19 @@
 """The runner: one login for a burst, one connection at a time, nothing left behind."""
-import json
+import fcntl
 import os
+import select
 import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from processes import PATIENCE, Program, all_pids, read_proc, reap, wait_until
+from clocks import DAY, Clocks
+from processes import read_proc, reap, wait_until
 from small_google import ME
-from test_queue import A, B, BAD_LOGIN, C, emptied, kept, no_server, server_again
-from world import World, program, refused_port
+from test_queue import A, B, C, OTHER, emptied, kept, no_server, notify_into, server_again
+from varlink import Varlink
+from world import program, refused_port
 
 
 def burst(world, count, **options):
@@ -169,6 +171,97 @@ def test_a_clock_that_jumped_stops_nothing(ready):
     emptied(ready)
 
 
+def test_a_clock_that_is_set_back_while_it_runs_leaves_nothing_waiting(ready):
+    clocks = Clocks(ready)
+    clocks.set_wall(2 * DAY)
+    with no_server(ready):
+        ready.start_runner(env=ready.env | clocks.env)
+        kept(ready.mail(A))
+        assert ready.envelopes()[0]["next_at"] > time.strftime("%Y-%m-%dT", time.gmtime(time.time() + DAY))
+    server_again(ready)
+    clocks.set_wall(-2 * DAY)
+    assert ready.mail(B).err == ""
+    emptied(ready)
+
+
+def test_a_message_that_hangs_does_not_hold_up_other_accounts(ready):
+    ready.google.set({"identity.email": OTHER})
+    ready.authorize(address=OTHER)
+    ready.start_runner()
+    ready.google.smtp("MAIL", "hold", match=ME, times=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ready.mail, "--account", ME, A)
+        ready.google.wait("smtp.held")
+        behind = pool.submit(ready.mail, "--account", ME, B)
+        assert ready.mail("--account", OTHER, C).err == ""
+        assert [m["recipients"] for m in ready.google.mails()] == [[C]]
+        ready.google.clear()
+        assert first.result().err == "" and behind.result().err == ""
+
+
+def test_two_hundred_callers_at_once_make_one_login(ready):
+    ready.start_runner()
+    burst(ready, 200)
+    assert len(ready.google.mails()) == 200 and ready.google.count("smtp.auth_ok") == 1
+
+
+def test_more_callers_than_there_are_places_wait_for_one(ready):
+    ready.start_runner()
+    lines = [socket.socket(socket.AF_UNIX) for _ in range(256)]
+    for line in lines:
+        line.connect(ready.runner_socket)
+    with ThreadPoolExecutor(1) as pool:
+        caller = pool.submit(ready.mail, A)
+        wait_until(ready.envelopes, "it is in the queue")
+        for line in lines:
+            line.close()
+        assert caller.result().err == ""
+    assert ready.google.mails()[0]["recipients"] == [A]
+
+
+def test_a_runner_that_is_told_to_end_lets_those_go_whose_mail_is_not_under_way(ready):
+    runner = ready.start_runner()
+    ready.google.smtp("MAIL", "hold", times=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ready.mail, A)
+        ready.google.wait("smtp.held")
+        second = pool.submit(ready.mail, B)
+        wait_until(lambda: len(ready.envelopes()) == 2, "both are in the queue")
+        runner.process.send_signal(signal.SIGTERM)
+        ready.google.clear()
+        assert first.result().err == "" and second.result().err == ""
+    assert runner.wait() == 0 and len(ready.google.mails()) == 2
+
+
+def test_a_lock_that_somebody_holds_is_not_asked_for_again_and_again(ready):
+    runner = ready.start_runner("--idle", "3600")
+    with no_server(ready):
+        kept(ready.mail(A))
+    server_again(ready)
+    envelope, = ready.envelopes()
+    with open(os.path.join(ready.queue_folder, envelope["id"] + ".eml")) as message:
+        fcntl.flock(message, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with Varlink(ready.runner_socket) as line:
+            before = switches(runner.pid)
+            line.send("org.postkey.Queue.Deliver", id=envelope["id"])
+            wait_until(lambda: switches(runner.pid) > before, "it is at work")
+            assert not select.select([line.socket], [], [], 1.5)[0]
+            assert switches(runner.pid) - before < 1000
+            fcntl.flock(message, fcntl.LOCK_UN)
+            assert line.receive()["parameters"]["verdict"]["status"] == 0
+    emptied(ready)
+
+
+def switches(pid):
+    """How often its threads have gone to sleep."""
+    count = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        for row in read_proc(pid, f"task/{task}/status").decode().splitlines():
+            if row.startswith("voluntary_ctxt_switches:"):
+                count += int(row.split()[1])
+    return count
+
+
 def test_each_attempt_is_a_line_of_the_log(ready):
     runner = ready.start_runner()
     assert ready.mail("-f", ME, A).code == 0
@@ -184,22 +277,16 @@ def test_each_attempt_is_a_line_of_the_log(ready):
 
 
 def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
-    said = ready.path("said")
-    script = ready.path("notify")
-    with open(script, "w") as f:
-        f.write(f'#!/bin/sh\necho "$1 $2" >> {said}\n')
-    os.chmod(script, 0o700)
     held, port = refused_port()
     with held:
-        ready.configure(smtp=f"localhost:{port} tls", text=f"[notify]\ncommand={script}\n")
-        ready.reload()
+        said = notify_into(ready, smtp=f"localhost:{port} tls")
         kept(ready.mail(A))
         ready.stop_runner()
         ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
         ready.start_runner()
-        wait_until(lambda: os.path.exists(said) and "mail_waiting" in open(said).read(), "a person is told")
+        wait_until(lambda: "mail_waiting" in said(), "a person is told")
         assert ready.envelopes()[0]["warned"] is True
-    assert open(said).read().split("\n").count(f"mail_waiting {ME}") == 1
+    assert said().split("\n").count(f"mail_waiting {ME}") == 1
 
 
 def test_a_runner_takes_the_socket_of_systemd(ready):

@@ -1,20 +1,22 @@
 """The queue service: a server's users hand their mail over, and learn what they would of a direct send.
 
 Other users are played by root, who can become them; without root these tests are skipped by name."""
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from processes import PATIENCE, peer_pid, wait_until
 from small_google import ME
-from test_policy import QUEUE_ID, SENDER, STRANGER, System, as_user
-from test_queue import A, B
-from world import program, refused_port
+from test_policy import OTHER, QUEUE_ID, SENDER, STRANGER, System, as_user
+from test_queue import A, B, dead_account
+from world import program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 
@@ -54,6 +56,10 @@ class Server(System):
                "POSTKEY_SUBMIT_SOCKET": self.submit_socket}
         done = self.run_as(uid, [self.sender, *arguments], env=env, stdin=message)
         return done.returncode, done.stderr.decode()
+
+    def retry(self):
+        self.run(["setpriv", f"--reuid={QUEUE_ID}", f"--regid={QUEUE_ID}", "--clear-groups",
+                  program("postkey-queue"), "retry", "all"], env={"POSTKEY_QUEUE": self.queue_folder}).ok()
 
     def connect_as(self, uid):
         with as_user(uid):
@@ -131,9 +137,7 @@ def test_what_is_kept_records_whose_it_is(server):
     assert code == 0 and "kept as" in err
     envelope, = server.envelopes()
     assert envelope["uid"] == SENDER
-    done = server.run(["setpriv", f"--reuid={QUEUE_ID}", f"--regid={QUEUE_ID}", "--clear-groups",
-                       program("postkey-queue"), "retry", "all"], env={"POSTKEY_QUEUE": server.queue_folder})
-    assert done.code == 0, done
+    server.retry()
     wait_until(lambda: mails(server), "it is sent")
 
 
@@ -148,17 +152,145 @@ def test_a_slow_peer_delays_nobody(server):
 
 def test_one_user_has_only_so_many_connections(server):
     held = [server.connect_as(SENDER) for _ in range(40)]
-    ends = 0
-    for line in held:
-        line.settimeout(0.5)
-        try:
-            ends += line.recv(1) == b""
-        except socket.timeout:
-            pass
-    assert ends == 40 - 32
+    turned_away = select.select(held, [], [], PATIENCE)[0]
+    wait_until(lambda: len(select.select(held, [], [], 0)[0]) == 40 - 32, "the others are told")
+    assert turned_away and reply_of(turned_away[0])["error"] == "org.postkey.Queue.Busy"
     assert server.mail_as(OTHER_SENDER, A) == (0, "")
     for line in held:
         line.close()
+
+
+def test_a_hundred_callers_of_one_user_at_once_all_get_through_by_one_login(server):
+    with ThreadPoolExecutor(100) as pool:
+        results = list(pool.map(lambda n: server.mail_as(SENDER, A), range(100)))
+    assert set(results) == {(0, "")}
+    assert len(mails(server)) == 100 and server.google.count("smtp.auth_ok") <= 2
+
+
+def hand_over(server, uid, deliver="auto"):
+    """A caller that has heard that its message is there, and waits."""
+    message = b"Subject: waits\n\nbody\n"
+    call = json.loads(submission(len(message), deliver)[:-1]) | {"more": True}
+
+    def get_in():
+        line = server.connect_as(uid)
+        with contextlib.suppress(BrokenPipeError):
+            line.sendall(json.dumps(call).encode() + b"\0" + message)
+        reply = reply_of(line)
+        return reply.get("error") != "org.postkey.Queue.Busy" and (line, reply)
+    line, reply = wait_until(get_in, "there is a place")
+    assert reply["continues"] and reply["parameters"]["verdict"]["id"], reply
+    return line, reply["parameters"]["verdict"]
+
+
+def test_where_all_places_of_a_user_wait_one_is_told_that_it_is_kept(server):
+    """A server that hangs must not turn a user's mail away."""
+    server.google.smtp("MAIL", "hold", times=1)
+    lines = [hand_over(server, SENDER)[0] for _ in range(32)]
+    one_more, _ = hand_over(server, SENDER)
+    told, = [line for line in lines if select.select([line], [], [], 0)[0]]
+    verdict = reply_of(told)["parameters"]["verdict"]
+    assert verdict["kept"] and verdict["status"] == 0 and "kept as " + verdict["id"] in verdict["text"]
+    server.google.clear()
+    for line in [*lines, one_more]:
+        if line is not told:
+            assert reply_of(line)["parameters"]["verdict"]["status"] == 0
+        line.close()
+    assert len(mails(server)) == 33
+
+
+def in_the_midst(server, *arguments):
+    """The service is killed while it sends; what the caller is told."""
+    server.google.smtp("MAIL", "hold", times=1)
+    with ThreadPoolExecutor(1) as pool:
+        caller = pool.submit(server.mail_as, SENDER, *arguments, A)
+        server.google.wait("smtp.held")
+        server.service.stop(signal.SIGKILL)
+        server.programs.remove(server.service)
+        server.google.clear()
+        result = caller.result()
+    return result
+
+
+def go_on(server):
+    envelope, = server.envelopes()
+    server.change_envelope(next_at=envelope["created_at"])
+    os.chown(os.path.join(server.queue_folder, envelope["id"] + ".json"), QUEUE_ID, QUEUE_ID)
+    server.start_service()
+    wait_until(lambda: not server.envelopes(), "it is sent")
+    assert len(mails(server)) == 1
+
+
+def test_a_caller_of_a_service_that_is_killed_knows_that_its_mail_is_kept(server):
+    code, err = in_the_midst(server)
+    assert code == 0 and f"kept as {server.envelopes()[0]['id']}" in err
+    go_on(server)
+
+
+def test_a_caller_of_now_is_not_told_to_try_again_where_it_may_have_been_sent(server):
+    code, err = in_the_midst(server, "--deliver=now")
+    assert code == 69 and "look before you send it again" in err
+    go_on(server)
+
+
+def test_the_service_that_is_told_to_end_says_at_once_that_what_waits_is_kept(server):
+    """What is under way is finished; others need not wait for it."""
+    server.google.smtp("MAIL", "hold", times=1)
+    under_way, _ = hand_over(server, SENDER)
+    server.google.wait("smtp.held")
+    server.service.process.send_signal(signal.SIGTERM)
+    server.google.clear()
+    assert reply_of(under_way)["parameters"]["verdict"]["status"] == 0
+    under_way.close()
+    assert server.service.wait() == 0
+    server.programs.remove(server.service)
+    server.start_service()
+
+
+def test_nobody_reaches_the_mail_of_others_by_the_socket(server):
+    server.google.smtp("RCPT", "hold", times=1)
+    line, verdict = hand_over(server, SENDER)
+    for method in ("Deliver", "List", "Watch"):
+        with server.connect_as(OTHER_SENDER) as other:
+            other.sendall(json.dumps({"method": f"org.postkey.Queue.{method}",
+                                      "parameters": {"id": verdict["id"]}}).encode() + b"\0")
+            assert reply_of(other)["error"] == "org.varlink.service.MethodNotFound"
+    with pytest.raises(PermissionError), as_user(OTHER_SENDER):
+        os.listdir(server.queue_folder)
+    server.google.clear()
+    assert reply_of(line)["parameters"]["verdict"]["status"] == 0
+    line.close()
+
+
+def test_whose_mail_it_is_cannot_be_said_in_the_call(server):
+    message = b"Subject: x\n\nbody\n"
+    with server.connect_as(STRANGER) as line:
+        line.sendall(submission(len(message), uid=SENDER, on_behalf=SENDER) + message)
+        assert reply_of(line)["parameters"]["verdict"]["status"] == 78
+        line.sendall(b'{"method":"org.postkey.Queue.Acknowledge"}\0')
+    assert mails(server) == []
+
+
+def test_a_bounce_whose_account_is_dead_goes_to_the_account_of_notify():
+    """The user who sent it may not use that account; who administers the machine may."""
+    with Server() as server:
+        server.rules(server.RULES + f"[notify]\naccount=other\n")
+        server.reload()
+        dead_account(server, lambda: server.mail_as(SENDER, A, B), server.retry)
+        bounce = server.google.mails()[-1]
+        assert bounce["recipients"] == [OTHER] and bounce["user"] == OTHER and b"5.1.1" in bounce["bytes"]
+
+
+def test_an_app_password_is_for_the_service_and_not_for_the_user():
+    with Server() as server:
+        server.google.set({"smtp.app_password": "abcdabcdabcdabcd"})
+        server.postkey("forget", "work").ok()
+        server.postkey("add", "app-password", "--fd", "0", "--provider", "test", "--account", "work", ME,
+                       stdin=b"abcdabcdabcdabcd\n").ok()
+        assert server.mail_as(SENDER, A) == (0, "")
+        mail, = server.google.mails()
+        assert mail["mechanism"] == "PLAIN" and mail["user"] == ME
+        assert "credential" not in str(server.call(SENDER, "OpenSession", flags=("more",), account="work"))
 
 
 NONSENSE = {
@@ -210,13 +342,7 @@ def test_a_service_that_was_killed_goes_on_with_what_it_had(server):
         server.service.stop(signal.SIGKILL)
     server.programs.remove(server.service)
     server.google.clear()
-    envelope, = server.envelopes()
-    server.change_envelope(next_at=envelope["created_at"])
-    name = os.path.join(server.queue_folder, envelope["id"] + ".json")
-    os.chown(name, QUEUE_ID, QUEUE_ID)
-    server.start_service()
-    wait_until(lambda: not server.envelopes(), "it is sent")
-    assert len(mails(server)) == 1
+    go_on(server)
 
 
 def test_without_the_service_that_was_named_the_caller_is_told(server):
