@@ -3,11 +3,11 @@ making; the one that postkey-send starts goes on with what is kept."""
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import pytest
 
@@ -259,8 +259,7 @@ def test_what_the_ledger_refuses_waits_for_room_and_is_said():
         listed = world.queue("list").ok()
         envelope, = world.envelopes()
         assert "quota" in listed and ME in listed
-        until = datetime.fromisoformat(envelope["next_at"]).astimezone()
-        assert until.strftime("%H:%M") in listed, (listed, until)
+        assert re.search("no quota +in 2[34] h", listed), listed
         assert envelope["hold"] == "quota" and envelope.get("attempts", 0) == 0
         assert world.account()["sent_messages"] == 1 and world.account()["daily_messages"] == 1
         server_again(world, daily_messages="5")

@@ -283,7 +283,7 @@ def test_a_bounce_whose_account_is_dead_goes_to_the_account_of_notify():
 
 def test_an_app_password_is_for_the_service_and_not_for_the_user():
     with Server() as server:
-        server.google.set({"smtp.app_password": "abcdabcdabcdabcd"})
+        server.google.set({"smtp.app_password": "abcdabcdabcdabcd", "identity.email": ME})
         server.postkey("forget", "work").ok()
         server.postkey("add", "app-password", "--fd", "0", "--provider", "test", "--account", "work", ME,
                        stdin=b"abcdabcdabcdabcd\n").ok()
