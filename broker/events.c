@@ -23,6 +23,7 @@ static const char *const names[] = {
     [EVENT_FORGOTTEN] = "forgotten",
     [EVENT_THROTTLED] = "throttled",
     [EVENT_ROTATION_DUE] = "rotation_due",
+    [EVENT_UNLOCKED] = "unlocked",
     [EVENT_MAIL_WAITING] = "mail_waiting",
     [EVENT_MAIL_BOUNCED] = "mail_bounced",
 };

@@ -13,6 +13,7 @@ typedef enum {
     EVENT_FORGOTTEN,
     EVENT_THROTTLED,
     EVENT_ROTATION_DUE,
+    EVENT_UNLOCKED,     /* its credential can be read again: Unlock */
     EVENT_MAIL_WAITING, /* mail of this account has waited long in a queue */
     EVENT_MAIL_BOUNCED, /* mail of this account came back, and the bounce found nobody */
 } EventKind;

@@ -49,6 +49,7 @@ void method_monitor(Methods *methods, Call *call)
 /* ---- Unlock ---- */
 
 typedef struct {
+    const Methods *methods;
     Call *call; /* NULL: its caller hung up */
 } Unlock;
 
@@ -57,9 +58,22 @@ static void unlock_hung_up(gpointer data)
     ((Unlock *)data)->call = NULL;
 }
 
+/* Mail may wait for it. */
+static void emit_unlocked(const Methods *methods)
+{
+    const Account *account;
+    for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++) {
+        Event event = {
+            .kind = EVENT_UNLOCKED, .account = account_identity(account).name, .expires = -1};
+        events_emit(methods->context->events, &event);
+    }
+}
+
 static void unlocked(const GError *error, gpointer data)
 {
     Unlock *unlock = data;
+    if (!error)
+        emit_unlocked(unlock->methods);
     if (unlock->call && error)
         call_fail(unlock->call, error, NULL);
     else if (unlock->call)
@@ -70,6 +84,7 @@ static void unlocked(const GError *error, gpointer data)
 void method_unlock(Methods *methods, Call *call)
 {
     Unlock *unlock = g_new0(Unlock, 1);
+    unlock->methods = methods;
     unlock->call = call;
     call_on_hangup(call, unlock_hung_up, unlock);
     store_unlock(methods->context->store, unlocked, unlock);

@@ -124,7 +124,11 @@ static gboolean is_news(Notify *notify, const Event *event)
         return TRUE;
     case EVENT_THROTTLED:
     case EVENT_ROTATION_DUE:
-        return TRUE; /* they end no trouble */
+    case EVENT_MAIL_WAITING:
+    case EVENT_MAIL_BOUNCED:
+        return TRUE;     /* they end no trouble */
+    case EVENT_UNLOCKED: /* a person did it */
+        return FALSE;
     default:
         g_hash_table_remove(notify->troubles, event->account);
         return event->kind != EVENT_REFRESHED;

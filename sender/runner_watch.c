@@ -28,7 +28,7 @@ static gboolean tell(gpointer data)
 
 static gboolean is_good_news(const char *event)
 {
-    static const char *const good[] = {"authorized", "refreshed", NULL};
+    static const char *const good[] = {"authorized", "refreshed", "unlocked", NULL};
     return g_strv_contains(good, event);
 }
 

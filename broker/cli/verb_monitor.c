@@ -48,7 +48,7 @@ const Verb verb_monitor = {
     .summary = "events of the broker as they happen",
     .teaching = "One line for each event: authorized, refreshed, refresh_failed,\n"
                 "authorization_required, revoked, forgotten, throttled, rotation_due,\n"
-                "mail_waiting, mail_bounced. Runs until it is interrupted.\n"
+                "unlocked, mail_waiting, mail_bounced. Runs until it is interrupted.\n"
                 "\n"
                 "  postkey monitor\n"
                 "  postkey monitor --json | jq 'select(.event == \"authorization_required\")'\n",

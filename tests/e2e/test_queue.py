@@ -219,6 +219,15 @@ def test_a_locked_keyring_keeps_the_mail_until_it_is_unlocked(ready):
     assert len(ready.google.mails()) == 1
 
 
+def test_unlock_wakes_what_waited_for_the_keyring(ready):
+    ready.lock_keyring()
+    ready.kill_broker()
+    kept(ready.mail(A), "keyring is locked")
+    ready.restart_keyring(unlock=True)
+    ready.postkey("unlock").ok()
+    emptied(ready)
+
+
 def test_a_lost_authorization_keeps_the_mail_until_it_is_authorized_again(ready):
     ready.google.revoke_refresh()
     ready.kill_broker()

@@ -71,6 +71,18 @@ def test_of_failures_in_a_row_the_first_is_told(notified):
     assert notified.events(3) == ["authorized", "refresh_failed", "forgotten"]
 
 
+def test_mail_that_waits_ends_no_trouble(notified):
+    notified.authorize()
+    notified.google.fail_refresh("status", status=503)
+    assert notified.postkey("refresh", ME).code == 4
+    with notified.varlink() as line:
+        line.ask("ReportMail", account=ME, event="mail_waiting", reason="a message has waited")
+    assert notified.postkey("refresh", ME).code == 4
+    notified.google.clear()
+    notified.postkey("forget", ME).ok()
+    assert notified.events(4) == ["authorized", "refresh_failed", "mail_waiting", "forgotten"]
+
+
 def test_a_lost_authorization_is_told_once_however_often_a_program_asks(notified):
     notified.authorize()
     path = notified.path("config", "postkey", "postkey.conf")
