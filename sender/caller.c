@@ -3,7 +3,6 @@
 #include "address.h"
 #include "aliases.h"
 #include "errors.h"
-#include "verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +12,6 @@
 static void print_trace(const char *line, G_GNUC_UNUSED gpointer data)
 {
     fprintf(stderr, "%s\n", line);
-}
-
-int caller_fail(const GError *error)
-{
-    g_autoptr(GError) complete = verdict_complete(error);
-    g_autofree char *text = error_explain(CALLER_PROGRAM, complete);
-    fputs(text, stderr);
-    return verdict_of_error(error, NULL);
 }
 
 Message *caller_scan(int fd, GError **error)

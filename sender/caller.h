@@ -4,11 +4,6 @@
 
 #include "dispatch.h"
 
-#define CALLER_PROGRAM "postkey-send"
-
-/* Tells the caller error, in its three parts, on standard error. Returns its exit code. */
-int caller_fail(const GError *error);
-
 /* Reads the message in fd, which stays the owner's, by a descriptor of its own. As message_scan().
  */
 Message *caller_scan(int fd, GError **error);

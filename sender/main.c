@@ -1,6 +1,7 @@
 #include "address.h"
 #include "caller.h"
 #include "check.h"
+#include "direct.h"
 #include "errors.h"
 #include "intake.h"
 #include "log.h"
@@ -73,23 +74,23 @@ static int send_one(const Options *options)
     g_autoptr(Dispatch) dispatch = options->check ? NULL : dispatch_open(options, &no_way);
     g_autoptr(Message) message = take_message(options, dispatch, &error);
     if (!message)
-        return caller_fail(error);
+        return direct_fail(error);
     if (no_way) {
-        (void)caller_fail(no_way);
+        (void)direct_fail(no_way);
         return dispatch_open_status(options, no_way);
     }
     g_autofree char *sender = options->sender ? parse_sender(options->sender, &failed) : NULL;
     if (failed) {
         (void)as_usage(failed, &error); /* always FALSE */
-        return caller_fail(error);
+        return direct_fail(error);
     }
     g_autoptr(GPtrArray) addresses = g_ptr_array_new_with_free_func(g_free);
     if (!collect_recipients(options, message, addresses, &error) ||
         !caller_expand(addresses, &error))
-        return caller_fail(error);
+        return direct_fail(error);
     DeliveryRequest request = caller_request(options, sender, message);
     if (options->check)
-        return check_print(&request, addresses, options->json, &error) ? EX_OK : caller_fail(error);
+        return check_print(&request, addresses, options->json, &error) ? EX_OK : direct_fail(error);
     (void)g_steal_pointer(&message); /* dispatch_send() frees it */
     return dispatch_send(dispatch, &request, addresses);
 }
@@ -125,7 +126,7 @@ static int run_queue(const Options *options)
         (void)execv(program, (char *const *)argv); /* it returns only when it fails */
     error_set(&error, POSTKEY_ERROR_CONFIGURATION, "nothing was done with the queue",
               "install all of postkey", "there is no postkey-queue beside this program");
-    return caller_fail(error);
+    return direct_fail(error);
 }
 
 static int print(const char *text)
@@ -170,10 +171,10 @@ int main(int argc, char **argv)
     fill_standard_descriptors();
     g_autoptr(GError) error = NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by the call that meets it */
-    log_open(CALLER_PROGRAM, LOG_LEVEL_WARNING);
+    log_open(DIRECT_PROGRAM, LOG_LEVEL_WARNING);
     g_autoptr(Options) options = options_parse(argc, (const char *const *)argv, &error);
     if (!options)
-        return caller_fail(error);
-    maillog_open(CALLER_PROGRAM, options->verbose);
+        return direct_fail(error);
+    maillog_open(DIRECT_PROGRAM, options->verbose);
     return run(options);
 }

@@ -2,6 +2,7 @@
 
 #include "address.h"
 #include "caller.h"
+#include "direct.h"
 #include "intake.h"
 #include "smtpd.h"
 
@@ -33,7 +34,7 @@ static int take_message(const SmtpdMail *mail, gpointer data)
     (void)close(mail->fd); /* has no name: it is gone by this */
     Message *message = fd >= 0 ? caller_scan(fd, &error) : NULL;
     if (!message)
-        return caller_fail(error);
+        return direct_fail(error);
     DeliveryRequest request = caller_request(options, mail->sender, message);
     return dispatch_send(dispatch, &request, mail->recipients);
 }
