@@ -282,6 +282,8 @@ static const char *verdict(int status)
     case EX_NOUSER:
     case EX_NOHOST:
         return "550 5.1.1 a recipient is refused; standard error says why";
+    case EX_UNAVAILABLE: /* somebody may have it: another try would be a second copy */
+        return "554 5.3.0 look before you send it again; standard error says why";
     case EX_CANTCREAT:
     case EX_IOERR:
         return "452 4.3.1 the message could not be kept; standard error says why";

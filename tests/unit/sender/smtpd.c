@@ -158,10 +158,11 @@ Test(smtpd, what_becomes_of_a_message_is_told_by_class)
     static const struct {
         int status;
         const char *reply;
-    } verdicts[] = {
-        {EX_OK, "\r\n250 2."},       {EX_DATAERR, "\r\n554 5."}, {EX_NOUSER, "\r\n550 5."},
-        {EX_TEMPFAIL, "\r\n451 4."}, {EX_IOERR, "\r\n452 4."},   {EX_CANTCREAT, "\r\n452 4."},
-        {EX_NOPERM, "\r\n451 4."},   {EX_CONFIG, "\r\n451 4."},  {EX_SOFTWARE, "\r\n451 4."}};
+    } verdicts[] = {{EX_OK, "\r\n250 2."},          {EX_DATAERR, "\r\n554 5."},
+                    {EX_NOUSER, "\r\n550 5."},      {EX_TEMPFAIL, "\r\n451 4."},
+                    {EX_IOERR, "\r\n452 4."},       {EX_CANTCREAT, "\r\n452 4."},
+                    {EX_UNAVAILABLE, "\r\n554 5."}, {EX_NOPERM, "\r\n451 4."},
+                    {EX_CONFIG, "\r\n451 4."},      {EX_SOFTWARE, "\r\n451 4."}};
     for (gsize i = 0; i < G_N_ELEMENTS(verdicts); i++) {
         Keeper keeper = {.mails = g_string_new(NULL), .status = verdicts[i].status};
         int code;
