@@ -218,7 +218,7 @@ static int follow(Trace *trace)
         if (WSTOPSIG(status) == (SIGTRAP | 0x80))
             on_call(trace, thread);
         else if (status >> 16 == 0)
-            with = WSTOPSIG(status); /* a signal on its way */
+            with = WSTOPSIG(status);                            /* a signal on its way */
         (void)ptrace(PTRACE_SYSCALL, thread, NULL, (long)with); /* a dead one is waited for above */
     }
 }
