@@ -155,6 +155,13 @@ static void look(Runner *runner)
     runner_pump(runner);
 }
 
+/* In the loop: one that ends at once (nothing is due) has to run to be ended. */
+static gboolean look_first(gpointer data)
+{
+    look(data);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean look_later(gpointer data)
 {
     Runner *runner = data;
@@ -307,7 +314,7 @@ static gboolean run(Runner *runner, GError **error)
     if (!runner->options->once)
         runner_watch_start(runner->options->scope, account_works, runner);
     runner_say_ready(runner->options);
-    look(runner);
+    (void)g_idle_add(look_first, runner); /* for as long as the process lives */
     g_main_loop_run(runner->loop);
     tear_down(runner);
     return TRUE;

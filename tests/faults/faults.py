@@ -24,7 +24,7 @@ KILLED, NO_TRACING = 128 + signal.SIGKILL, 125
 BODY = "".join(f"line {n} of the body\r\n" for n in range(20))
 
 # What a crash may leave in the queue beside messages: docs/queue.md.
-LEFTOVERS = ("runner.lock", "runner.sock")
+LEFTOVERS = ("runner.lock", "runner.sock", "runner.sock.lock")
 
 # Around these a crash is most likely to show something.
 TURNS = ("fsync", "fdatasync", "rename", "renameat", "renameat2", "linkat", "unlinkat", "sendmsg", "sendto",
@@ -84,7 +84,9 @@ class Bench:
         self.world = World()
         self.world.authorize()
         self.ours = self.children()
-        self.env = self.world.env | {"ASAN_OPTIONS": self.world.env["ASAN_OPTIONS"] + ":detect_leaks=0"}
+        # The search for leaks traces, too: one program cannot be traced twice.
+        options = self.world.env.get("ASAN_OPTIONS", "")
+        self.env = self.world.env | {"ASAN_OPTIONS": f"{options}:detect_leaks=0"}
         self.runs = 0
         self.template = None
 
