@@ -49,6 +49,8 @@ typedef struct {
     gboolean (*accept)(QueueSubmit *submit, gpointer data, GError **error);
     /* All bytes are there. Takes submit. */
     void (*submit)(QueuePeer *peer, QueueSubmit *submit, gpointer data);
+    /* There is one peer less. Called from inside: nothing here may be called from it. */
+    void (*left)(gpointer data);
 } QueueHandlers;
 
 /* Serves the listening descriptor fd (taken). own: only peers of this uid. Borrows handlers. */

@@ -147,7 +147,31 @@ static void asked_to_deliver(QueuePeer *peer, const char *id, gpointer data)
     runner_pump(runner);
 }
 
+static gboolean pump_later(gpointer data)
+{
+    Runner *runner = data;
+    runner->pump_source = 0;
+    runner_pump(runner);
+    return G_SOURCE_REMOVE;
+}
+
+/* It may have been what the end was waiting for. */
+static void peer_left(gpointer data)
+{
+    Runner *runner = data;
+    if (!runner->pump_source)
+        runner->pump_source = g_idle_add(pump_later, runner);
+}
+
 /* ---- what wakes it ---- */
+
+static void sweep(Runner *runner)
+{
+    guint swept = spool_sweep(runner->spool);
+    runner->swept_at = runner_now();
+    if (swept > 0)
+        log_notice("%u leftovers of the killed were removed from the queue", swept);
+}
 
 static void look(Runner *runner)
 {
@@ -186,6 +210,9 @@ static gboolean timer_fired(gint fd, G_GNUC_UNUSED GIOCondition condition, gpoin
 {
     guint64 times;
     (void)!read(fd, &times, sizeof times); /* ECANCELED: the clock was set; look in any case */
+    gint64 since_s = runner_now() - ((Runner *)data)->swept_at;
+    if (since_s < 0 || since_s >= RUNNER_LOOK_S)
+        sweep(data);
     look(data);
     return G_SOURCE_CONTINUE;
 }
@@ -235,9 +262,9 @@ static gboolean told_to_end(gpointer data)
 
 /* ---- the whole ---- */
 
-static const QueueHandlers own_handlers = {.deliver = asked_to_deliver};
-static const QueueHandlers submit_handlers = {.accept = runner_may_hand_over,
-                                              .submit = runner_handed_over};
+static const QueueHandlers own_handlers = {.deliver = asked_to_deliver, .left = peer_left};
+static const QueueHandlers submit_handlers = {
+    .accept = runner_may_hand_over, .submit = runner_handed_over, .left = peer_left};
 
 static gboolean open_sockets(Runner *runner, GError **error)
 {
@@ -308,9 +335,7 @@ static gboolean run(Runner *runner, GError **error)
     }
     (void)g_unix_signal_add(SIGTERM, told_to_end, runner); /* for as long as the process lives */
     (void)g_unix_signal_add(SIGINT, told_to_end, runner);
-    guint swept = spool_sweep(runner->spool);
-    if (swept > 0)
-        log_notice("%u leftovers of the killed were removed from the queue", swept);
+    sweep(runner);
     if (!runner->options->once)
         runner_watch_start(runner->options->scope, account_works, runner);
     runner_say_ready(runner->options);

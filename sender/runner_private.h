@@ -14,6 +14,9 @@
 /* A message whose lock somebody else holds is looked at again. */
 #define RUNNER_BUSY_S 1
 
+/* At least so often everything is looked at, whatever was missed, and the queue is swept. */
+#define RUNNER_LOOK_S 900
+
 /* A lane, and what holds for its account. */
 typedef struct {
     Lane *lane;
@@ -32,8 +35,9 @@ typedef struct {
     GThreadPool *committers;
     GMainLoop *loop;
     int watch_fd, timer_fd;
-    guint watch_source, timer_source, idle_timer, look_timer;
-    guint final; /* verdicts that wait to be heard */
+    guint watch_source, timer_source, idle_timer, look_timer, pump_source;
+    gint64 swept_at; /* Unix seconds */
+    guint final;     /* verdicts that wait to be heard */
     gboolean ending;
 } Runner;
 

@@ -89,6 +89,7 @@ class Bench:
         self.env = self.world.env | {"ASAN_OPTIONS": f"{options}:detect_leaks=0"}
         self.runs = 0
         self.template = None
+        self.runner_lives = False  # one that a scenario keeps for all its runs
 
     def __enter__(self):
         return self
@@ -139,8 +140,10 @@ class Bench:
         return self.world.queue_folder
 
     def names(self):
-        """What is in the queue beside its documented leftovers."""
-        return [n for n in os.listdir(self.queue) if n not in LEFTOVERS] if os.path.isdir(self.queue) else []
+        """What is in the queue beside its documented leftovers. What never got an envelope is swept when a runner
+        starts."""
+        names = [n for n in os.listdir(self.queue) if n not in LEFTOVERS] if os.path.isdir(self.queue) else []
+        return [n for n in names if n.endswith(".json")] if self.runner_lives else names
 
     def kept(self):
         """The envelopes on disk. None is there without its message, or cannot be read."""

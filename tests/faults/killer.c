@@ -4,7 +4,8 @@
  *
  * The points are the entries into system calls, counted from 1, of all threads of the program; of
  * the programs that it starts none is counted or touched. --disk counts only what changes, syncs or
- * locks files. --points writes their names, a line for each.
+ * locks files; of the writes those into regular files. --points writes their names, a line for
+ * each.
  *
  * --at N: at the N-th point the program gets SIGKILL, and that call is never made. With --fail the
  * call is not made either, but returns ERRNO (EIO, ENOSPC, EINTR, EROFS), and with --from so does
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -99,10 +101,22 @@ static const Call *find_call(const struct __ptrace_syscall_info *info)
     return NULL;
 }
 
-static bool creates_a_file(const struct __ptrace_syscall_info *info)
+static bool is_regular(pid_t thread, uint64_t fd)
 {
-    const uint64_t flags = (O_CREAT | O_TMPFILE) & ~(uint64_t)O_DIRECTORY;
-    return info->entry.nr == SYS_openat && (info->entry.args[2] & flags) != 0;
+    char path[64];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%llu", (int)thread, (unsigned long long)fd);
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_of_the_disk(pid_t thread, const struct __ptrace_syscall_info *info, const Call *call)
+{
+    const uint64_t creating = (O_CREAT | O_TMPFILE) & ~(uint64_t)O_DIRECTORY;
+    if (info->entry.nr == SYS_openat)
+        return (info->entry.args[2] & creating) != 0;
+    if (info->entry.nr == SYS_write || info->entry.nr == SYS_writev)
+        return is_regular(thread, info->entry.args[0]);
+    return call && call->disk;
 }
 
 /* ---- registers ---- */
@@ -170,7 +184,7 @@ static void fail_call(Trace *trace, pid_t thread)
 static void on_entry(Trace *trace, pid_t thread, const struct __ptrace_syscall_info *info)
 {
     const Call *call = find_call(info);
-    if (trace->disk_only && !(call && call->disk) && !creates_a_file(info))
+    if (trace->disk_only && !is_of_the_disk(thread, info, call))
         return;
     trace->seen++;
     if (trace->points && call)

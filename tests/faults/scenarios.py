@@ -56,10 +56,13 @@ class SenderToRunner(Sender):
 
     def set_up(self, bench):
         self.runner = bench.world.start_runner()
+        bench.runner_lives = True
 
     def tear_down(self, bench):
         bench.world.programs.remove(self.runner)
+        bench.runner_lives = False
         code = self.runner.stop()
+        bench.finish()
         if code != 0:
             raise Wrong(f"the runner ended with {code}: {self.runner.err}")
 
