@@ -354,6 +354,19 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
 
 /* ---- to the queue service ---- */
 
+/* No verdict: the service may have the message. Never a reason to try again by itself. */
+static int say_unknown(const Dispatch *dispatch, const char *why)
+{
+    gboolean submitted = queue_call_is_submitted(dispatch->service);
+    g_autoptr(GError) error = NULL;
+    error_set(&error, POSTKEY_ERROR_UNAVAILABLE,
+              submitted ? "the queue service may have the message: it is sent then, or comes back"
+                        : "the queue service has only a part of the message; nothing was sent",
+              submitted ? "look before you send it again" : NULL, "%s", why);
+    int status = fail(error);
+    return submitted ? EX_UNAVAILABLE : status;
+}
+
 static int send_by_service(const Dispatch *dispatch, const DeliveryRequest *request,
                            GPtrArray *addresses)
 {
@@ -380,16 +393,16 @@ static int send_by_service(const Dispatch *dispatch, const DeliveryRequest *requ
         return verdict.status;
     case QUEUE_CALL_GONE:
         return EX_OK; /* it left the queue: sent, or bounced */
-    case QUEUE_CALL_TIMED_OUT:
-        error_set(&failed, POSTKEY_ERROR_UNAVAILABLE,
-                  "the queue service may have the message: it is sent then, or comes back",
-                  "look before you send it again",
-                  "no answer within %" G_GINT64_FORMAT " s (--timeout)",
-                  dispatch->options->timeout_s);
-        break;
+    case QUEUE_CALL_TIMED_OUT: {
+        g_autofree char *why = g_strdup_printf(
+            "no answer within %" G_GINT64_FORMAT " s (--timeout)", dispatch->options->timeout_s);
+        return say_unknown(dispatch, why);
+    }
     case QUEUE_CALL_FAILED:
         break;
     }
+    if (g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE))
+        return say_unknown(dispatch, failed->message);
     return fail(failed);
 }
 

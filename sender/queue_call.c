@@ -20,6 +20,7 @@
 struct QueueCall {
     int fd;
     VarlinkBuffer *received;
+    gboolean submitted;
 };
 
 static QueueCallResult fail(GError **error, const char *what)
@@ -175,7 +176,13 @@ gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, g
         taken = send_all(call->fd, piece, (gsize)got, deadline);
         at += got;
     }
+    call->submitted = taken;
     return TRUE;
+}
+
+gboolean queue_call_is_submitted(const QueueCall *call)
+{
+    return call->submitted;
 }
 
 /* ---- the verdict ---- */

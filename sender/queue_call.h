@@ -59,6 +59,10 @@ typedef struct {
 gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, gint64 timeout_ms,
                            GError **error);
 
-/* Waits for the verdict at most timeout_ms. */
+/* Whether all of a message was handed over by queue_call_submit(): only then may the service have
+ * kept it. */
+gboolean queue_call_is_submitted(const QueueCall *call);
+
+/* Waits for the verdict at most timeout_ms. UNAVAILABLE where the connection ended without one. */
 QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
                                  GError **error);

@@ -26,20 +26,33 @@ typedef struct {
     gint64 lifetime_s;
 } Final;
 
+/* What is on disk of the message; or, where that is what it was before, a while without it. */
+static void refresh(Runner *runner, const char *id, gboolean unsaved)
+{
+    gint64 now = runner_now();
+    runner_items_refresh(runner->items, id, now);
+    RunnerItem *item = unsaved ? runner_items_find(runner->items, id, now) : NULL;
+    if (!item)
+        return;
+    item->due_at = MAX(item->due_at, now + RUNNER_UNSAVED_S);
+    item->warn_at = MAX(item->warn_at, now + RUNNER_UNSAVED_S);
+}
+
 static void final_heard(gboolean knows, gpointer data)
 {
     Final *final = data;
     Runner *runner = final->runner;
     g_autofree char *id = g_strdup(final->entry->id);
+    gboolean unsaved = FALSE;
     if (knows || !final->keeps)
         attempt_drop(final->entry);
     else
-        attempt_bounce(final->entry, final->address, final->lifetime_s);
+        unsaved = !attempt_bounce(final->entry, final->address, final->lifetime_s);
     spool_entry_release(final->entry);
     RunnerItem *item = runner_items_find(runner->items, id, runner_now());
     if (item)
         item->active = FALSE;
-    runner_items_refresh(runner->items, id, runner_now());
+    refresh(runner, id, unsaved);
     runner->final--;
     g_free(final->address);
     g_free(final);
@@ -120,7 +133,7 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
             answer(runner, item, result);
         item = runner_items_find(runner->items, result->id, now);
         if (item && !item->active)
-            runner_items_refresh(runner->items, result->id, now);
+            refresh(runner, result->id, result->result.unsaved);
     }
     runner_pump(runner);
 }

@@ -14,6 +14,10 @@
 /* A message whose lock somebody else holds is looked at again. */
 #define RUNNER_BUSY_S 1
 
+/* Where the disk takes nothing, nothing is tried again before: a server would see login after
+ * login. */
+#define RUNNER_UNSAVED_S 60
+
 /* At least so often everything is looked at, whatever was missed, and the queue is swept. */
 #define RUNNER_LOOK_S 900
 

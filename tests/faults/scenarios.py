@@ -29,12 +29,10 @@ class Sender:
         argv = [bench.world.sender, *self.arguments, *self.recipients]
         code, err = bench.run(bench.traced(options, argv), mail.bytes)
         kept = bench.kept()
-        failed = code not in (0, KILLED)
-        if failed:
-            told(code, err)
-        if failed and kept:
+        refused = told(code, err, self.recipients) if code not in (0, KILLED) else set()
+        if refused and kept:
             raise Wrong(f"it ended with {code}, and kept {kept}")
-        bench.judge([mail], code == 0 or kept, doubted(kept), refused=failed)
+        bench.judge([mail], code == 0 or kept, doubted(kept), refused)
         return code != KILLED
 
 
@@ -130,17 +128,50 @@ class Runner:
         if runner_code not in (0, KILLED):
             told(runner_code, words)
         kept = bench.kept()
-        if code != 0:
-            told(code, err)
-        if code != 0 and kept:
+        refused = told(code, err, mail.recipients) if code != 0 else set()
+        if refused and kept:
             raise Wrong(f"the sender ended with {code}, and there is {kept}")
         # Whoever took the message back may have closed the window again: "runner, once" looks at the mark.
         in_doubt = mail.recipients if runner_code == KILLED else doubted(kept)
-        bench.judge([mail], code == 0, in_doubt, refused=code != 0)
+        bench.judge([mail], code == 0, in_doubt, refused)
         return runner_code != KILLED
 
 
-SCENARIOS = {s.name: s for s in (Sender, SenderToSeveral, SenderToQueue, SenderToRunner, RunnerOnce, Runner)}
+class Service(Runner):
+    """The queue service, and a sender that hands its message over."""
+    name = "service"
+
+    def socket(self, bench):
+        return bench.world.path("submit.sock")
+
+    def argv(self, bench):
+        return [program("postkey-queue"), "run", "--submit", self.socket(bench)]
+
+    def send(self, bench, mail):
+        return bench.run([bench.world.sender, *mail.recipients], mail.bytes,
+                         env={"POSTKEY_SUBMIT_SOCKET": self.socket(bench)})
+
+
+class SmtpOnStdin(Sender):
+    """postkey-send -bs: the caller was told when there is a 250 behind the 354."""
+    name = "sender, -bs"
+
+    def play(self, bench, options):
+        mail = bench.mail()
+        said = b"EHLO here\r\nMAIL FROM:<you@gmail.test>\r\nRCPT TO:<" + GOOD.encode() + b">\r\nDATA\r\n" + \
+            mail.bytes + b".\r\nQUIT\r\n"
+        done = subprocess.run(bench.traced(options, [bench.world.sender, "-bs"]), input=said, env=bench.env,
+                              capture_output=True, timeout=PATIENCE)
+        verdict = done.stdout.partition(b"\r\n354 ")[2].partition(b"\r\n")[2][:3]
+        if done.returncode != KILLED and verdict == b"":
+            raise Wrong(f"no verdict: {done}")
+        kept = bench.kept()
+        refused = set(mail.recipients) if verdict[:1] in (b"4", b"5") else set()
+        bench.judge([mail], verdict == b"250" or kept, doubted(kept), refused)
+        return done.returncode != KILLED
+
+
+SCENARIOS = {s.name: s for s in (Sender, SenderToSeveral, SenderToQueue, SenderToRunner, SmtpOnStdin, RunnerOnce, Runner, Service)}
 
 
 class Case:
