@@ -206,7 +206,7 @@ class Bench:
             os.remove(os.path.join(folder, name))
         return mails
 
-    def judge(self, mails, promised, in_doubt=frozenset(), refused=frozenset()):
+    def judge(self, mails, promised, in_doubt, refused=frozenset()):
         """Lets everything come to its end, and looks who got what.
 
         promised: a caller was told, or an envelope on disk said, that they are safe. in_doubt: who may have two.
@@ -223,7 +223,8 @@ class Bench:
                 raise Wrong(f"several Message-IDs: {facts}")
             for recipient in mail.recipients:
                 got = len(bounces) if recipient == BAD else sum(recipient in a["recipients"] for a in copies)
-                most = 2 if (ME if recipient == BAD else recipient) in in_doubt else 1
+                # A repeat makes the report about who is refused again, too; with the same Message-ID.
+                most = 2 if in_doubt & ({BAD, ME} if recipient == BAD else {recipient}) else 1
                 if promised and got == 0:
                     raise Wrong(f"lost for {recipient}: {facts}")
                 if recipient in refused and got > 0:

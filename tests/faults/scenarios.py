@@ -132,7 +132,7 @@ class Runner:
         if refused and kept:
             raise Wrong(f"the sender ended with {code}, and there is {kept}")
         # Whoever took the message back may have closed the window again: "runner, once" looks at the mark.
-        in_doubt = mail.recipients if runner_code == KILLED else doubted(kept)
+        in_doubt = set(mail.recipients) if runner_code == KILLED else doubted(kept)
         bench.judge([mail], code == 0, in_doubt, refused)
         return runner_code != KILLED
 
