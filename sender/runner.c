@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 /* Threads that commit what peers hand over. */
@@ -99,16 +100,18 @@ static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResul
 static void refuse_waiter(RunnerItem *item, SpoolAnswer what)
 {
     QueuePeer *waiter = g_steal_pointer(&item->waiter);
-    g_autoptr(GError) broken = NULL;
-    if (!waiter)
-        return;
-    if (what == SPOOL_GONE) {
+    if (waiter && what == SPOOL_GONE) {
         queue_peer_answer_gone(waiter, item->id);
-        return;
+    } else if (waiter) {
+        g_autofree char *text = g_strdup_printf(
+            RUNNER_PROGRAM ": kept as %s: it cannot be read now\n"
+                           "  What it means: nothing is lost: it is tried again\n"
+                           "  What to do:    look at the disk; \"postkey-queue show %s\" tells "
+                           "what is wrong\n",
+            item->id, item->id);
+        QueueAnswer told = {.id = item->id, .status = EX_OK, .text = text, .kept = TRUE};
+        queue_peer_answer(waiter, &told, NULL, NULL);
     }
-    error_set(&broken, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
-              "the message %s cannot be read", item->id);
-    queue_peer_refuse(waiter, broken);
 }
 
 static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data)
@@ -125,7 +128,7 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
             item->active = FALSE;
     } else if (result->answer != SPOOL_OK) {
         refuse_waiter(item, result->answer);
-        runner_items_refresh(runner->items, result->id, now);
+        refresh(runner, result->id, result->answer == SPOOL_BROKEN);
     } else {
         if (result->task == LANE_TRY)
             note_hold(runner, item, &result->result);

@@ -162,7 +162,9 @@ class SmtpOnStdin(Sender):
             mail.bytes + b".\r\nQUIT\r\n"
         done = subprocess.run(bench.traced(options, [bench.world.sender, "-bs"]), input=said, env=bench.env,
                               capture_output=True, timeout=PATIENCE)
-        verdict = done.stdout.partition(b"\r\n354 ")[2].partition(b"\r\n")[2][:3]
+        # 220, 250 EHLO, MAIL, RCPT, and then 354 and the verdict, or a refusal.
+        replies = [line[:3] for line in done.stdout.split(b"\r\n") if line[3:4] == b" "][4:]
+        verdict = next((code for code in replies if code != b"354"), b"")
         if done.returncode != KILLED and verdict == b"":
             raise Wrong(f"no verdict: {done}")
         kept = bench.kept()
