@@ -11,7 +11,9 @@ from faults import FAULTS, KILL, Bench, spread  # noqa: E402
 from lines import LINES  # noqa: E402
 from scenarios import SCENARIOS, Case  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("crash")
+# Two groups, each with a world for all of its runs.
+NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(f"crash {n % 2}")) for n, name in enumerate(SCENARIOS)]
+LINE_NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(f"crash {n % 2}")) for n, name in enumerate(LINES)]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def clean(bench, request):
     bench.clean()
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", NAMES)
 def test_killed_at_any_system_call_nothing_is_lost(bench, name):
     with Case(bench, name, KILL) as case:
         for number in spread(case.points(), 60):
@@ -35,14 +37,14 @@ def test_killed_at_any_system_call_nothing_is_lost(bench, name):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", NAMES)
 def test_where_the_disk_refuses_it_is_said_or_kept(bench, name, fault):
     with Case(bench, name, fault) as case:
         for number in spread(case.points(), 12):
             case.play(number)
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", LINE_NAMES)
 def test_where_a_line_ends_nothing_is_lost(bench, name):
     with LINES[name](bench) as case:
         points = list(case.points())
