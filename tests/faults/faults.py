@@ -32,11 +32,10 @@ TURNS = ("fsync", "fdatasync", "rename", "renameat", "renameat2", "linkat", "unl
 
 
 def spread(names, most):
-    """About so many points of all: at most half of them at a turn and behind one, the others with a fixed stride."""
-    turns = sorted({n + d for n, name in enumerate(names, 1) if name in TURNS for d in (0, 1)
-                    if n + d <= len(names)})
-    chosen = set(turns[::max(1, -(-2 * len(turns) // most))])
-    return sorted(chosen | set(range(1, len(names) + 1, max(1, len(names) // max(1, most - len(chosen))))))
+    """Every turn and the point behind it; and as many others, with a fixed stride, as make up `most`, at least 20."""
+    turns = {n + d for n, name in enumerate(names, 1) if name in TURNS for d in (0, 1) if n + d <= len(names)}
+    others = max(20, most - len(turns))
+    return sorted(turns | set(range(1, len(names) + 1, max(1, len(names) // others))))
 
 
 class Wrong(AssertionError):
