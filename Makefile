@@ -5,6 +5,7 @@
 #   make check      install what is missing, then run every test
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
+#   make crash      kill the sender and the runner at each system call; cut each byte
 #   make bench      measure broker and sender beside others; BENCH=broker or BENCH=send: only one
 #   make install    PREFIX=/usr/local DESTDIR=
 #
@@ -133,6 +134,10 @@ $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call withou
 	$(call link,$(SENDER_PKG)) -lm
 $(SIM): $(call objects,$(SIM_SRC))
 	$(call link,$(SIM_PKG))
+# Kills a program at one of its system calls: tests/faults.
+KILLER   := $(BUILD)/tests/killer
+$(KILLER): $(call objects,tests/faults/killer.c)
+	@echo '  LINK  $@'; mkdir -p $(@D); $(CC) $(POSTKEY_LDFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -218,8 +223,15 @@ check: deps-tests
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
-check-installed: test $(SIM) $(SESSION_TEST) $(CLOCK_SHIM)
+check-installed: test $(SIM) $(KILLER) $(SESSION_TEST) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD)
+
+# The crash test at all of its points; "make check" has a spread of them.
+.PHONY: crash crash-installed
+crash: deps-tests
+	@$(MAKE) --no-print-directory crash-installed
+crash-installed: all $(SIM) $(KILLER)
+	@POSTKEY_BUILD=$(abspath $(BUILD)) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/faults/crash
 
 .PHONY: demo
 demo: deps-demo

@@ -69,13 +69,15 @@ gboolean address_is_domain(const char *text)
     }
 }
 
+/* RFC 5321 section 4.1.3. Its general form could hold ">" and quotes, but nobody has defined one.
+ */
 static gboolean is_address_literal(const char *text)
 {
     gsize len = strlen(text);
     if (len < 3 || text[0] != '[' || text[len - 1] != ']')
         return FALSE;
     for (gsize i = 1; i < len - 1; i++)
-        if (!g_ascii_isgraph(text[i]) || strchr("[]\\", text[i]))
+        if (!g_ascii_isalnum(text[i]) && !strchr(".:-", text[i]))
             return FALSE;
     return TRUE;
 }

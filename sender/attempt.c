@@ -48,24 +48,31 @@ const Route *attempt_route(const Attempt *attempt)
     return *attempt->courier ? courier_route(*attempt->courier) : NULL;
 }
 
-void attempt_save(SpoolEntry *entry)
+gboolean attempt_save(SpoolEntry *entry)
 {
-    g_autoptr(GError) failed = NULL;
-    if (!spool_entry_save(entry, &failed))
+    /* Once more: what is not written down is done again, and somebody may get a second copy. */
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GError) failed = NULL;
+        if (spool_entry_save(entry, &failed))
+            return TRUE;
         log_error("%s: the envelope could not be written: %s", entry->id, failed->message);
+    }
+    return FALSE;
 }
 
-void attempt_remove(SpoolEntry *entry)
+gboolean attempt_remove(SpoolEntry *entry)
 {
     g_autoptr(GError) failed = NULL;
-    if (!spool_entry_remove(entry, &failed))
-        log_error("%s: it could not be removed from the queue: %s", entry->id, failed->message);
+    if (spool_entry_remove(entry, &failed))
+        return TRUE;
+    log_error("%s: it could not be removed from the queue: %s", entry->id, failed->message);
+    return attempt_save(entry); /* that nobody waits any more */
 }
 
 void attempt_drop(SpoolEntry *entry)
 {
     maillog_note(entry->id, "nobody got it, and its caller was told");
-    attempt_remove(entry);
+    (void)attempt_remove(entry); /* it was logged, and is seen again at the next look */
 }
 
 /* ---- the try ---- */
@@ -342,7 +349,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         if (attempt->failed)
             refuse_waiting(attempt);
         result->fate = ATTEMPT_FINAL;
-        attempt_save(attempt->entry);
+        result->unsaved = !attempt_save(attempt->entry);
         return;
     }
     gboolean expired = judgement.kind == JUDGED_RETRY &&
@@ -352,7 +359,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
-        attempt_remove(attempt->entry);
+        result->unsaved = !attempt_remove(attempt->entry);
         result->fate = ATTEMPT_DONE;
         return;
     }
@@ -368,7 +375,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         attempt_warn_when_late(attempt);
         attempt_say_kept(attempt);
     }
-    attempt_save(attempt->entry);
+    result->unsaved = !attempt_save(attempt->entry);
 }
 
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
@@ -382,7 +389,7 @@ void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptRes
     envelope_set_text(&envelope->meaning, hold->meaning);
     envelope_set_text(&envelope->remedy, hold->remedy);
     schedule_hold(envelope, attempt.now, hold->hold, MAX(hold->hold_until - attempt.now, 1));
-    attempt_save(entry);
+    result->unsaved = !attempt_save(entry);
     attempt_say_kept(&attempt);
     result->text = g_strdup(attempt.text->str);
 }

@@ -37,6 +37,7 @@ typedef struct {
     char *account; /* that the broker chose; NULL: it chose none */
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
+    gboolean unsaved; /* the disk did not take what came of it: not to be tried again at once */
     gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
@@ -58,12 +59,12 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 
-/* Tells a person that it has waited long, by the broker, where that is due. */
-void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
+/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved. */
+gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */
 void attempt_drop(SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: nobody knows, so the sender gets a bounce. address: the account's own; NULL:
- * unknown, then it is tried again later. */
-void attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s);
+ * unknown, then it is tried again later. FALSE: as unsaved. */
+gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s);

@@ -27,9 +27,10 @@ gint64 attempt_wall_now(void);
 /* The route of its courier; NULL: there is none. Borrowed. */
 const Route *attempt_route(const Attempt *attempt);
 
-/* Write the envelope, remove the message; what fails is logged, and seen again at the next look. */
-void attempt_save(SpoolEntry *entry);
-void attempt_remove(SpoolEntry *entry);
+/* Write the envelope; remove the message, or, where that cannot be, write that nobody waits any
+ * more. FALSE: the envelope on disk is as it was before; that is logged. */
+gboolean attempt_save(SpoolEntry *entry);
+gboolean attempt_remove(SpoolEntry *entry);
 
 /* ---- reports ---- */
 

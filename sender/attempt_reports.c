@@ -92,16 +92,15 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
     return TRUE;
 }
 
-void attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
+gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
 {
     g_autoptr(GError) failed = NULL;
     if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed)) {
-        attempt_remove(entry);
-        return;
+        return attempt_remove(entry);
     }
     log_warning("%s: its bounce waits: %s", entry->id, failed->message);
     schedule_failed(entry->envelope, attempt_wall_now(), 0, g_random_int());
-    attempt_save(entry);
+    return attempt_save(entry);
 }
 
 /* ---- reports that do not reach anybody ---- */
@@ -171,9 +170,9 @@ void attempt_keep_report(const Attempt *attempt)
     notify(attempt, "mail_bounced", reason);
 }
 
-void attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
+gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
 {
     const Attempt attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
     attempt_warn_when_late(&attempt);
-    attempt_save(entry);
+    return attempt_save(entry);
 }

@@ -57,7 +57,7 @@ static void do_job(Lane *lane, const LaneJob *job, Courier **courier)
     else if (entry && job->task == LANE_HOLD)
         attempt_hold(&attempt, entry, &job->hold, &result->result);
     else if (entry)
-        attempt_warn(&attempt, entry);
+        result->result.unsaved = !attempt_warn(&attempt, entry);
     if (entry && job->task == LANE_TRY && result->result.fate == ATTEMPT_FINAL)
         result->entry = entry;
     else

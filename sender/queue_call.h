@@ -67,7 +67,7 @@ typedef struct {
 gboolean queue_call_submit(QueueCall *call, const QueueSubmission *submission, gint64 timeout_ms,
                            GError **error);
 
-/* Waits for the verdict at most timeout_ms. */
+/* Waits for the verdict at most timeout_ms. UNAVAILABLE where the connection ended without one. */
 QueueCallResult queue_call_await(QueueCall *call, gint64 timeout_ms, QueueVerdict *verdict,
                                  GError **error);
 

@@ -53,6 +53,8 @@ typedef struct {
     /* One more of this uid wants to come in than may: whether one that waits was answered for it.
      * NULL: never. */
     gboolean (*crowded)(uid_t uid, gpointer data);
+    /* There is one peer less. Called from inside: nothing here may be called from it. */
+    void (*left)(gpointer data);
 } QueueHandlers;
 
 /* Serves the listening descriptor fd (taken). own: only peers of this uid. Borrows handlers. */

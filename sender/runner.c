@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,20 +33,33 @@ typedef struct {
     gint64 lifetime_s;
 } Final;
 
+/* What is on disk of the message; or, where that is what it was before, a while without it. */
+static void refresh(Runner *runner, const char *id, gboolean unsaved)
+{
+    gint64 now = runner_now();
+    runner_items_refresh(runner->items, id, now);
+    RunnerItem *item = unsaved ? runner_items_find(runner->items, id, now) : NULL;
+    if (!item)
+        return;
+    item->due_at = MAX(item->due_at, now + RUNNER_UNSAVED_S);
+    item->warn_at = MAX(item->warn_at, now + RUNNER_UNSAVED_S);
+}
+
 static void final_heard(gboolean knows, gpointer data)
 {
     Final *final = data;
     Runner *runner = final->runner;
     g_autofree char *id = g_strdup(final->entry->id);
+    gboolean unsaved = FALSE;
     if (knows || !final->keeps)
         attempt_drop(final->entry);
     else
-        attempt_bounce(final->entry, final->address, final->lifetime_s);
+        unsaved = !attempt_bounce(final->entry, final->address, final->lifetime_s);
     spool_entry_release(final->entry);
     RunnerItem *item = runner_items_find(runner->items, id, runner_now());
     if (item)
         item->active = FALSE;
-    runner_items_refresh(runner->items, id, runner_now());
+    refresh(runner, id, unsaved);
     runner->final--;
     g_free(final->address);
     g_free(final);
@@ -92,16 +106,18 @@ static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResul
 static void refuse_waiter(RunnerItem *item, SpoolAnswer what)
 {
     QueuePeer *waiter = g_steal_pointer(&item->waiter);
-    g_autoptr(GError) broken = NULL;
-    if (!waiter)
-        return;
-    if (what == SPOOL_GONE) {
+    if (waiter && what == SPOOL_GONE) {
         queue_peer_answer_gone(waiter, item->id);
-        return;
+    } else if (waiter) {
+        g_autofree char *text = g_strdup_printf(
+            RUNNER_PROGRAM ": kept as %s: it cannot be read now\n"
+                           "  What it means: nothing is lost: it is tried again\n"
+                           "  What to do:    look at the disk; \"postkey-queue show %s\" tells "
+                           "what is wrong\n",
+            item->id, item->id);
+        QueueAnswer told = {.id = item->id, .status = EX_OK, .text = text, .kept = TRUE};
+        queue_peer_answer(waiter, &told, NULL, NULL);
     }
-    error_set(&broken, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
-              "the message %s cannot be read", item->id);
-    queue_peer_refuse(waiter, broken);
 }
 
 static gboolean rest_is_over(gpointer data)
@@ -134,7 +150,7 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
         rest(runner, item);
     } else if (result->answer != SPOOL_OK) {
         refuse_waiter(item, result->answer);
-        runner_items_refresh(runner->items, result->id, now);
+        refresh(runner, result->id, result->answer == SPOOL_BROKEN);
     } else {
         if (result->task == LANE_TRY)
             note_hold(runner, item, &result->result);
@@ -142,7 +158,7 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
             answer(runner, item, result);
         item = runner_items_find(runner->items, result->id, now);
         if (item && !item->active)
-            runner_items_refresh(runner->items, result->id, now);
+            refresh(runner, result->id, result->result.unsaved);
         if (result->result.bounced)
             runner_items_look(runner->items, now); /* it goes out before --once ends */
     }
@@ -170,6 +186,22 @@ static void asked_to_deliver(QueuePeer *peer, const char *id, gpointer data)
     item->waiter = peer;
     queue_peer_hear(peer, id, TRUE);
     runner_pump(runner);
+}
+
+static gboolean pump_later(gpointer data)
+{
+    Runner *runner = data;
+    runner->pump_source = 0;
+    runner_pump(runner);
+    return G_SOURCE_REMOVE;
+}
+
+/* It may have been what the end was waiting for. */
+static void peer_left(gpointer data)
+{
+    Runner *runner = data;
+    if (!runner->pump_source)
+        runner->pump_source = g_idle_add(pump_later, runner);
 }
 
 /* ---- what wakes it ---- */
@@ -200,11 +232,26 @@ static void notice_clock(Runner *runner)
         attempt_result_clear(&((RunnerLane *)value)->hold);
 }
 
+static void sweep(Runner *runner)
+{
+    guint swept = spool_sweep(runner->spool);
+    runner->swept_at = runner_now();
+    if (swept > 0)
+        log_notice("%u leftovers of the killed were removed from the queue", swept);
+}
+
 static void look(Runner *runner)
 {
     notice_clock(runner);
     runner_items_look(runner->items, runner_now());
     runner_pump(runner);
+}
+
+/* In the loop: one that ends at once (nothing is due) has to run to be ended. */
+static gboolean look_first(gpointer data)
+{
+    look(data);
+    return G_SOURCE_REMOVE;
 }
 
 static gboolean look_later(gpointer data)
@@ -231,6 +278,9 @@ static gboolean timer_fired(gint fd, G_GNUC_UNUSED GIOCondition condition, gpoin
 {
     guint64 times;
     (void)!read(fd, &times, sizeof times); /* ECANCELED: the clock was set; look in any case */
+    gint64 since_s = runner_now() - ((Runner *)data)->swept_at;
+    if (since_s < 0 || since_s >= RUNNER_LOOK_S)
+        sweep(data);
     look(data);
     return G_SOURCE_CONTINUE;
 }
@@ -280,9 +330,11 @@ static gboolean told_to_end(gpointer data)
 
 /* ---- the whole ---- */
 
-static const QueueHandlers own_handlers = {.deliver = asked_to_deliver};
-static const QueueHandlers submit_handlers = {
-    .accept = runner_may_hand_over, .submit = runner_handed_over, .crowded = runner_make_place};
+static const QueueHandlers own_handlers = {.deliver = asked_to_deliver, .left = peer_left};
+static const QueueHandlers submit_handlers = {.accept = runner_may_hand_over,
+                                              .submit = runner_handed_over,
+                                              .crowded = runner_make_place,
+                                              .left = peer_left};
 
 static gboolean open_sockets(Runner *runner, GError **error)
 {
@@ -364,13 +416,11 @@ static gboolean run(Runner *runner, GError **error)
     }
     (void)g_unix_signal_add(SIGTERM, told_to_end, runner); /* for as long as the process lives */
     (void)g_unix_signal_add(SIGINT, told_to_end, runner);
-    guint swept = spool_sweep(runner->spool);
-    if (swept > 0)
-        log_notice("%u leftovers of the killed were removed from the queue", swept);
+    sweep(runner);
     if (!runner->options->once)
         runner_watch_start(runner->options->scope, account_works, runner);
     runner_say_ready(runner->options);
-    look(runner);
+    (void)g_idle_add(look_first, runner); /* for as long as the process lives */
     g_main_loop_run(runner->loop);
     tear_down(runner);
     if (runner->was_idle)

@@ -22,6 +22,13 @@
 #define RUNNER_LANES_BUSY_MAX 64U
 #define RUNNER_LANES_BUSY_PER_UID 16U
 
+/* Where the disk takes nothing, nothing is tried again before: a server would see login after
+ * login. */
+#define RUNNER_UNSAVED_S 60
+
+/* At least so often everything is looked at, whatever was missed, and the queue is swept. */
+#define RUNNER_LOOK_S 900
+
 /* A lane, and what holds for its account. */
 typedef struct {
     Lane *lane;
@@ -41,8 +48,9 @@ typedef struct {
     GThreadPool *committers;
     GMainLoop *loop;
     int watch_fd, timer_fd;
-    guint watch_source, timer_source, idle_timer, look_timer, rest_timer;
+    guint watch_source, timer_source, idle_timer, look_timer, rest_timer, pump_source;
     gint64 wall_ahead_us; /* of the wall clock beside the boot clock, at the last look */
+    gint64 swept_at;      /* Unix seconds */
     guint final;          /* verdicts that wait to be heard */
     guint commits;        /* messages on their way into the queue */
     guint busy;           /* lanes with a job */

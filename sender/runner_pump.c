@@ -6,9 +6,6 @@
 #include <string.h>
 #include <sys/timerfd.h>
 
-/* At least so often everything is looked at, whatever was missed. */
-#define LOOK_S 900
-
 /* Lanes of accounts that are not in use are given up beyond. */
 #define LANES_MAX 64U
 
@@ -189,7 +186,7 @@ static void look_for_end(Runner *runner, gint64 next, gint64 now)
  */
 static void set_timer(const Runner *runner, gint64 next, gint64 now)
 {
-    struct itimerspec at = {.it_value.tv_sec = MIN(next, now + LOOK_S)};
+    struct itimerspec at = {.it_value.tv_sec = MIN(next, now + RUNNER_LOOK_S)};
     if (next <= now)
         at.it_value.tv_sec = now + RUNNER_BUSY_S;
     if (timerfd_settime(runner->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL) !=

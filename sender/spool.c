@@ -1,6 +1,7 @@
 #include "spool.h"
 
 #include "errors.h"
+#include "log.h"
 #include "paths.h"
 #include "spool_private.h"
 
@@ -292,14 +293,16 @@ static gboolean prepare(SpoolEntry *entry, GError **error)
     return FALSE;
 }
 
-/* As if it had never been: the caller is told that nothing is kept. */
-static void undo(const SpoolEntry *entry)
+/* As if it had never been: the caller is told that nothing is kept. FALSE: it cannot be undone. */
+static gboolean undo(const SpoolEntry *entry)
 {
     const SpoolFolder *folder = &entry->spool->folder;
     g_autofree char *envelope = spool_envelope_name(entry->id);
     g_autofree char *message = spool_message_name(entry->id);
-    if (spool_file_unlink(folder, envelope, NULL))
-        (void)spool_file_unlink(folder, message, NULL); /* alone it is an orphan, and swept */
+    if (spool_file_exists(folder, envelope) && !spool_file_unlink(folder, envelope, NULL))
+        return FALSE;
+    (void)spool_file_unlink(folder, message, NULL); /* alone it is an orphan, and swept */
+    return TRUE;
 }
 
 SpoolEntry *spool_add(const Spool *spool, int eml_fd, Envelope *envelope, gboolean *exists,
@@ -317,10 +320,18 @@ SpoolEntry *spool_add(const Spool *spool, int eml_fd, Envelope *envelope, gboole
         return NULL;
     g_free(envelope->id);
     envelope->id = g_strdup(entry->id);
-    if (write_envelope(entry, error) && spool_folder_sync(&spool->folder, error))
+    GError *failed = NULL;
+    if (write_envelope(entry, &failed) && spool_folder_sync(&spool->folder, &failed))
         return g_steal_pointer(&entry);
-    undo(entry);
-    return NULL;
+    if (undo(entry)) {
+        g_propagate_error(error, failed);
+        return NULL;
+    }
+    /* A disk that stopped taking anything. The message is there for everybody who looks, so it is
+     * kept: to say the opposite would make its caller send it twice. */
+    log_error("%s is in the queue, but a power cut may lose it: %s", entry->id, failed->message);
+    g_error_free(failed);
+    return g_steal_pointer(&entry);
 }
 
 /* ---- working on it ---- */

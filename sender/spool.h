@@ -77,8 +77,9 @@ int spool_draft(const Spool *spool, GError **error);
 /* Keeps a message: after it returns an entry, no crash loses it. Takes eml_fd (of spool_draft(),
  * complete) and envelope, also when it fails; size is filled in, and id, unless the caller gave one
  * (spool_report_id()). An id that is there already is no error: NULL, *exists (may be NULL only
- * when the envelope has no id), nothing changed. On failure nothing is kept. Returns the entry,
- * locked, owned. */
+ * when the envelope has no id), nothing changed. On failure nothing is kept. Where the folder
+ * cannot be synced and the envelope not be taken away either, the message is kept, and that a power
+ * cut may lose it is logged. Returns the entry, locked, owned. */
 SpoolEntry *spool_add(const Spool *spool, int eml_fd, Envelope *envelope, gboolean *exists,
                       GError **error);
 

@@ -44,7 +44,9 @@ static gboolean take_passed(Listener *listener, GError **error)
 
 static gboolean set_io_error(GError **error, const char *what, const char *path)
 {
-    error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "%s %s: %s", what, path, g_strerror(errno));
+    error_set(error, POSTKEY_ERROR_IO, "nobody could reach this program there",
+              "look at the file system and its permissions", "%s %s: %s", what, path,
+              g_strerror(errno));
     return FALSE;
 }
 
@@ -63,7 +65,7 @@ static gboolean bind_path(int fd, const char *path, mode_t mask, GError **error)
                   "%s is there and no socket", path);
         return FALSE;
     }
-    if (unlink(path) != 0 && errno != ENOENT)
+    if (TEMP_FAILURE_RETRY(unlink(path)) != 0 && errno != ENOENT)
         return set_io_error(error, "cannot remove the old socket", path);
     mode_t before = umask(mask);
     int rc = bind(fd, (const struct sockaddr *)&address, sizeof address);

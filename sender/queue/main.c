@@ -18,6 +18,17 @@ static void fill_standard_descriptors(void)
             abort();
 }
 
+/* What holds for every failure of the disk. */
+static void complete(GError *error)
+{
+    if (!g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_IO))
+        return;
+    if (!error_meaning(error))
+        error_set_meaning(error, "the queue is as it was, or as far as it got: nothing is lost");
+    if (!error_remedy(error))
+        error_set_remedy(error, "look at the file system, its space and its permissions");
+}
+
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
@@ -26,6 +37,7 @@ int main(int argc, char **argv)
     log_open("postkey-queue", LOG_LEVEL_WARNING);
     int status = verbs_run(argv + 1, (guint)MAX(argc - 1, 0), &error);
     if (error) {
+        complete(error);
         g_autofree char *text = error_explain("postkey-queue", error);
         fputs(text, stderr);
     }

@@ -52,6 +52,15 @@ def test_the_runner_never_has_more_connections_than_the_account_may(ready):
     emptied(ready)
 
 
+def test_a_runner_for_once_ends_when_nothing_is_due(ready):
+    assert ready.queue("run", "--once").code == 0
+    with no_server(ready):
+        kept(ready.mail(A))
+        ready.stop_runner()
+        assert ready.queue("run", "--once").code == 0
+    assert len(ready.envelopes()) == 1
+
+
 def test_there_is_one_runner_for_a_queue(ready):
     ready.start_runner()
     second = ready.queue("run")
