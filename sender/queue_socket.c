@@ -63,7 +63,8 @@ void queue_peer_hang_up(QueuePeer *peer, gboolean knows)
     peer->fd = -1;
     peer->state = PEER_GONE;
     g_ptr_array_remove_fast(peer->socket->peers, peer);
-    peer->socket->handlers->left(peer->socket->data);
+    if (peer->socket->handlers->left)
+        peer->socket->handlers->left(peer->socket->data);
     if (before == PEER_WAITING)
         return;
     if (peer->heard)

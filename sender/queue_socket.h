@@ -53,7 +53,8 @@ typedef struct {
     /* One more of this uid wants to come in than may: whether one that waits was answered for it.
      * NULL: never. */
     gboolean (*crowded)(uid_t uid, gpointer data);
-    /* There is one peer less. Called from inside: nothing here may be called from it. */
+    /* There is one peer less. Called from inside: nothing here may be called from it. NULL: nobody
+     * wants to know. */
     void (*left)(gpointer data);
 } QueueHandlers;
 
