@@ -43,6 +43,12 @@ gint64 attempt_wall_now(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+PathsScope attempt_scope(const Attempt *attempt)
+{
+    PathsScope asked = attempt->entry->envelope->scope;
+    return asked == PATHS_ANY ? attempt->terms->scope : asked;
+}
+
 const Route *attempt_route(const Attempt *attempt)
 {
     return *attempt->courier ? courier_route(*attempt->courier) : NULL;
@@ -143,6 +149,8 @@ static gboolean about_to_commit(gpointer data, GError **error)
 static gboolean fits(const Courier *courier, const AccountRequest *request)
 {
     const Route *route = courier_route(courier);
+    if (request->scope != courier_scope(courier))
+        return FALSE;
     if (request->account)
         return strcmp(request->account, route->account) == 0;
     return courier_is_chosen_by(courier, request->from);
@@ -155,7 +163,7 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
     const char *from = envelope->from && *envelope->from ? envelope->from
                        : attempt->message                ? message_from(attempt->message)
                                                          : NULL;
-    AccountRequest request = {.scope = terms->scope,
+    AccountRequest request = {.scope = attempt_scope(attempt),
                               .account = envelope->account,
                               .from = from,
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,

@@ -24,6 +24,9 @@ typedef struct {
 /* Unix seconds. */
 gint64 attempt_wall_now(void);
 
+/* Whose broker is asked: the one that the caller asked for, else the one of the terms. */
+PathsScope attempt_scope(const Attempt *attempt);
+
 /* The route of its courier; NULL: there is none. Borrowed. */
 const Route *attempt_route(const Attempt *attempt);
 

@@ -104,6 +104,7 @@ Envelope *bounce_envelope(const BounceRequest *request)
     envelope->kind = request->kind == BOUNCE_DELAYED ? ENVELOPE_WARNING : ENVELOPE_BOUNCE;
     envelope->created_at = request->now;
     envelope->uid = original->uid;
+    envelope->scope = original->scope;
     envelope->account =
         g_strdup(original->used_account ? original->used_account : original->account);
     envelope->from = g_strdup("");

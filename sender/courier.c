@@ -49,6 +49,11 @@ void courier_close(Courier *courier)
     g_free(courier);
 }
 
+PathsScope courier_scope(const Courier *courier)
+{
+    return courier->request.scope;
+}
+
 const Route *courier_route(const Courier *courier)
 {
     return account_session_route(courier->account);

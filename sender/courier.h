@@ -18,6 +18,9 @@ Courier *courier_open(const AccountRequest *request, GError **error);
 void courier_close(Courier *courier);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Courier, courier_close)
 
+/* Whose broker it was opened by. */
+PathsScope courier_scope(const Courier *courier);
+
 /* Borrowed from the courier. */
 const Route *courier_route(const Courier *courier);
 

@@ -139,7 +139,7 @@ static int say_kept(const char *id, const char *why)
 static void ensure_runner(const Dispatch *dispatch)
 {
     g_autoptr(GError) failed = NULL;
-    if (!runner_start(dispatch->options->scope, &failed))
+    if (!runner_start(spool_folder(dispatch->spool), PATHS_ANY, &failed))
         (void)direct_fail(failed); /* the message is kept in any case */
 }
 
@@ -215,7 +215,8 @@ static QueueCallResult ask_runner(const Dispatch *dispatch, QueueCall **runner, 
 {
     Deadline until = busy_until(dispatch);
     QueueCallResult result = QUEUE_CALL_FAILED;
-    while (*runner && queue_call_deliver(*runner, id)) {
+    g_autofree char *broker = broker_client_socket(dispatch->options->scope);
+    while (*runner && queue_call_deliver(*runner, id, broker)) {
         result = queue_call_await(*runner, timeout_ms(dispatch), verdict, error);
         if (result != QUEUE_CALL_BUSY || !come_again(until))
             return result;
@@ -259,6 +260,7 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
     gboolean queued = dispatch->options->deliver == DELIVER_QUEUE;
     g_autoptr(GError) failed = NULL;
     EnqueueRequest message = {.uid = (gint64)geteuid(),
+                              .scope = dispatch->options->scope,
                               .account = request->account,
                               .from = request->sender,
                               .full_name = request->full_name,
@@ -285,7 +287,8 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
     }
     QueueCall *runner = find_runner(dispatch);
     if (!runner && dispatch->options->timeout_s >= 0 &&
-        runner_start(dispatch->options->scope, NULL)) /* else it is sent from here */
+        runner_start(spool_folder(dispatch->spool), PATHS_ANY,
+                     NULL)) /* else it is sent from here */
         runner = find_runner(dispatch);
     if (!runner)
         return send_here(dispatch, request, entry);

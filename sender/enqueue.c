@@ -57,9 +57,10 @@ static Envelope *describe(const EnqueueRequest *request, const Message *message)
     envelope->created_at = envelope->counted_at = now;
     envelope->next_at = request->at_once ? now : now + ENQUEUE_GRACE_S;
     envelope->uid = request->uid;
+    envelope->scope = request->scope;
     envelope->account = g_strdup(request->account);
     envelope->from = g_strdup(request->from);
-    envelope->full_name = g_strdup(request->full_name);
+    envelope_set_text(&envelope->full_name, request->full_name);
     envelope->stamp_date = stamp_date(now);
     envelope->stamp_message_id = stamp_message_id(id_domain(request, message));
     envelope_set_text(&envelope->message_id,

@@ -11,6 +11,7 @@
 /* What the caller said; all borrowed. */
 typedef struct {
     gint64 uid;
+    PathsScope scope;      /* whose broker the caller asked for */
     const char *account;   /* NULL: the broker chooses */
     const char *from;      /* reverse-path; "": none; NULL: the account's address */
     const char *full_name; /* NULL: none */

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "paths.h"
 
 /* Raised whenever the meaning of a field changes; others are not read. */
 #define ENVELOPE_VERSION 1
@@ -75,6 +75,7 @@ typedef struct {
     EnvelopeKind kind;
     gint64 created_at;  /* Unix seconds, as all times here; 0: none */
     gint64 uid;         /* whose message it is */
+    PathsScope scope;   /* whose broker the caller asked for; PATHS_ANY: whichever is there */
     char *account;      /* as the caller named it; NULL: the broker chooses */
     char *used_account; /* which one the broker chose last; NULL: not known yet */
     char *from;         /* reverse-path; "": none; NULL: the account's address */

@@ -7,12 +7,14 @@
 static const char *const kinds[] = {"message", "bounce", "warning", NULL};
 static const char *const states[] = {"waiting", "sent", "refused", "bounced", NULL};
 static const char *const holds[] = {"none", "person", "account", "quota", NULL};
+static const char *const scopes[] = {"any", "user", "system", NULL};
 static const char *const rets[] = {"any", "full", "hdrs", NULL};
 const char *const envelope_notify_words[] = {"never", "success", "failure", "delay", NULL};
 
 /* The read-back of an enum goes through its compatible type. */
 G_STATIC_ASSERT(sizeof(EnvelopeKind) == sizeof(guint) && sizeof(EnvelopeState) == sizeof(guint));
 G_STATIC_ASSERT(sizeof(EnvelopeHold) == sizeof(guint) && sizeof(EnvelopeRet) == sizeof(guint));
+G_STATIC_ASSERT(sizeof(PathsScope) == sizeof(guint));
 
 #define FIELD(struct_, member_, type_, required_, words_)                                          \
     {                                                                                              \
@@ -29,6 +31,7 @@ const Field envelope_message_fields[] = {
     OF_MESSAGE(created_at, FIELD_TIME, TRUE, NULL),
     OF_MESSAGE(uid, FIELD_INT, TRUE, NULL),
     OF_MESSAGE(size, FIELD_INT, TRUE, NULL),
+    OF_MESSAGE(scope, FIELD_WORD, FALSE, scopes),
     OF_MESSAGE(account, FIELD_TEXT, FALSE, NULL),
     OF_MESSAGE(used_account, FIELD_TEXT, FALSE, NULL),
     OF_MESSAGE(from, FIELD_TEXT, FALSE, NULL),

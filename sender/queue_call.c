@@ -134,10 +134,11 @@ static Deadline deadline_of(gint64 timeout_ms)
     return timeout_ms < 0 ? G_MAXINT64 : deadline_in_ms(timeout_ms);
 }
 
-gboolean queue_call_deliver(QueueCall *call, const char *id)
+gboolean queue_call_deliver(QueueCall *call, const char *id, const char *broker)
 {
     cJSON *parameters = cJSON_CreateObject();
     json_add_string(parameters, "id", id);
+    json_add_string(parameters, "broker", broker);
     call->progress = QUEUE_CALL_KEPT_THERE; /* where it is */
     return say(call, INTERFACE "Deliver", parameters, deadline_in_ms(1000));
 }

@@ -46,8 +46,9 @@ typedef enum {
     QUEUE_CALL_FAILED, /* *error says why: the runner refuses, ended, or cannot be understood */
 } QueueCallResult;
 
-/* Asks for a message of the queue to be sent now. */
-gboolean queue_call_deliver(QueueCall *call, const char *id);
+/* Asks for a message of the queue to be sent now, by a runner that would ask the same broker (its
+ * socket; NULL: any). */
+gboolean queue_call_deliver(QueueCall *call, const char *id, const char *broker);
 
 /* A message for the queue service; all borrowed. */
 typedef struct {

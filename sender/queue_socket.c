@@ -167,11 +167,21 @@ void queue_peer_answer(QueuePeer *peer, const QueueAnswer *answer,
     tell(peer, varlink_reply_format(describe(answer), FALSE));
 }
 
-void queue_peer_answer_gone(QueuePeer *peer, const char *id)
+static void tell_of(QueuePeer *peer, const char *error, const char *id)
 {
     cJSON *parameters = cJSON_CreateObject();
     json_add_string(parameters, "id", id);
-    tell(peer, varlink_error_format(INTERFACE "NoSuchMessage", parameters));
+    tell(peer, varlink_error_format(error, parameters));
+}
+
+void queue_peer_answer_gone(QueuePeer *peer, const char *id)
+{
+    tell_of(peer, INTERFACE "NoSuchMessage", id);
+}
+
+void queue_peer_answer_other_broker(QueuePeer *peer, const char *id)
+{
+    tell_of(peer, INTERFACE "OtherBroker", id);
 }
 
 void queue_peer_refuse(QueuePeer *peer, const GError *error)
@@ -284,7 +294,8 @@ static void dispatch(QueuePeer *peer, const VarlinkCall *call, const char *rest,
         peer->state = PEER_WAITING;
         g_clear_handle_id(&peer->stall_timer, g_source_remove);
         g_clear_handle_id(&peer->call_timer, g_source_remove);
-        handlers->deliver(peer, id, peer->socket->data);
+        handlers->deliver(peer, id, json_string_or(call->parameters, "broker", NULL),
+                          peer->socket->data);
     } else {
         cJSON *parameters = cJSON_CreateObject();
         json_add_string(parameters, "method", call->method);

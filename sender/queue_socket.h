@@ -44,7 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QueueSubmit, queue_submit_free)
 /* What the runner does for peers. Each peer that is passed in has to get a queue_peer_answer() or a
  * queue_peer_refuse(), now or later, whether it has hung up or not. */
 typedef struct {
-    void (*deliver)(QueuePeer *peer, const char *id, gpointer data);
+    /* broker: the socket of the one that the peer would ask; NULL: it does not say. */
+    void (*deliver)(QueuePeer *peer, const char *id, const char *broker, gpointer data);
     /* Before a byte of the message is taken: submit->fd is to be opened for them. FALSE with
      * *error: THROTTLED for what is too much. NULL: no messages are taken here. */
     gboolean (*accept)(QueueSubmit *submit, gpointer data, GError **error);
@@ -87,6 +88,9 @@ void queue_peer_answer(QueuePeer *peer, const QueueAnswer *answer,
 
 /* Tells a peer that there is no such message. */
 void queue_peer_answer_gone(QueuePeer *peer, const char *id);
+
+/* Tells a peer that another broker would be asked: it goes on by itself. */
+void queue_peer_answer_other_broker(QueuePeer *peer, const char *id);
 
 /* Tells a peer that its call failed. THROTTLED: TooMuch; else NotKept. */
 void queue_peer_refuse(QueuePeer *peer, const GError *error);

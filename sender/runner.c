@@ -1,5 +1,6 @@
 #include "runner_private.h"
 
+#include "broker_client.h"
 #include "errors.h"
 #include "fileio.h"
 #include "log.h"
@@ -100,7 +101,7 @@ static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResul
         return;
     runner_set_hold(entry, result);
     if (result->account)
-        runner_set_hold(runner_find_lane(runner, item->uid, result->account, NULL), result);
+        runner_set_hold(runner_find_lane(runner, item, result->account), result);
 }
 
 static void refuse_waiter(RunnerItem *item, SpoolAnswer what)
@@ -167,7 +168,15 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
 
 /* ---- peers ---- */
 
-static void asked_to_deliver(QueuePeer *peer, const char *id, gpointer data)
+/* Its environment, of long ago, may lead elsewhere than its caller's. */
+static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, const char *broker)
+{
+    PathsScope scope = item->scope == PATHS_ANY ? runner->options->scope : item->scope;
+    g_autofree char *ours = broker ? broker_client_socket(scope) : NULL;
+    return broker && g_strcmp0(broker, ours) != 0;
+}
+
+static void asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data)
 {
     Runner *runner = data;
     RunnerItem *item = runner_items_find(runner->items, id, runner_now());
@@ -181,6 +190,10 @@ static void asked_to_deliver(QueuePeer *peer, const char *id, gpointer data)
                   item->waiter ? "somebody waits for %s already" : "the message %s cannot be read",
                   id);
         queue_peer_refuse(peer, refused);
+        return;
+    }
+    if (asks_other_broker(runner, item, broker)) {
+        queue_peer_answer_other_broker(peer, id);
         return;
     }
     item->waiter = peer;
@@ -404,7 +417,8 @@ static void leave_to_next(Runner *runner)
     g_autoptr(GError) failed = NULL;
     (void)close(runner->lock_fd); /* an advisory lock */
     runner_items_look(runner->items, runner_now());
-    if (runner_next_moment(runner) != G_MAXINT64 && !runner_start(runner->options->scope, &failed))
+    if (runner_next_moment(runner) != G_MAXINT64 &&
+        !runner_start(spool_folder(runner->spool), runner->options->scope, &failed))
         log_warning("what came last waits for another runner: %s", failed->message);
 }
 

@@ -81,6 +81,7 @@ static void take(RunnerItem *item, const Envelope *envelope, gint64 now)
     item->due_at = schedule_due_at(envelope, now);
     item->warn_at = warn_time(envelope, now);
     item->uid = envelope->uid;
+    item->scope = envelope->scope;
     item->size = envelope->size;
     item->account = g_strdup(envelope->account ? envelope->account : envelope->used_account);
     item->from = envelope->from && *envelope->from ? g_strdup(envelope->from) : NULL;

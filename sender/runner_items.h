@@ -11,8 +11,9 @@ typedef struct {
     gint64 warn_at; /* when a person is to be told that it waits; G_MAXINT64: never */
     gint64 uid;
     gint64 size;
-    char *account; /* named, or chosen before; NULL: unknown */
-    char *from;    /* reverse-path, by which the broker chooses then; NULL: none */
+    PathsScope scope; /* of the envelope */
+    char *account;    /* named, or chosen before; NULL: unknown */
+    char *from;       /* reverse-path, by which the broker chooses then; NULL: none */
     EnvelopeHold hold;
     gboolean broken;       /* not to be read: listed by others, left alone here */
     gboolean active;       /* a lane has it */

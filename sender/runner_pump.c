@@ -25,17 +25,17 @@ void runner_lane_free(gpointer data)
     g_free(entry);
 }
 
-RunnerLane *runner_find_lane(Runner *runner, gint64 uid, const char *account, const char *from)
+RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char *account)
 {
-    g_autofree char *key =
-        account ? g_strdup_printf("%" G_GINT64_FORMAT " account %s", uid, account)
-                : g_strdup_printf("%" G_GINT64_FORMAT " from %s", uid, from ? from : "");
+    const char *chooser = account ? account : item->from ? item->from : "";
+    g_autofree char *key = g_strdup_printf("%" G_GINT64_FORMAT " %d %s %s", item->uid,
+                                           (int)item->scope, account ? "account" : "from", chooser);
     RunnerLane *entry = g_hash_table_lookup(runner->lanes, key);
     if (entry)
         return entry;
     entry = g_new0(RunnerLane, 1);
     entry->lane = lane_new(&runner->terms);
-    entry->uid = uid;
+    entry->uid = item->uid;
     entry->account = g_strdup(account);
     g_hash_table_insert(runner->lanes, g_steal_pointer(&key), entry);
     return entry;
@@ -43,7 +43,7 @@ RunnerLane *runner_find_lane(Runner *runner, gint64 uid, const char *account, co
 
 RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item)
 {
-    return runner_find_lane(runner, item->uid, item->account, item->from);
+    return runner_find_lane(runner, item, item->account);
 }
 
 gboolean runner_is_held(const RunnerLane *entry, gint64 now)

@@ -7,19 +7,26 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-extern char **environ;
-
-static int spawn(const char *program, PathsScope scope, pid_t *child)
+/* The scope may stand for another folder: then only the folder counts. */
+static gboolean leads_to(PathsScope scope, const char *folder)
 {
+    g_autofree char *usual = paths_queue_dir(scope);
+    return strcmp(usual, folder) == 0;
+}
+
+static int spawn(const char *program, const char *folder, PathsScope scope, pid_t *child)
+{
+    g_auto(GStrv) environment = g_environ_setenv(g_get_environ(), "POSTKEY_QUEUE", folder, TRUE);
     const char *argv[] = {program, "run", "--background", NULL, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
-    if (scope != PATHS_ANY)
+    if (scope != PATHS_ANY && leads_to(scope, folder))
         argv[3] = scope == PATHS_SYSTEM ? "--system" : "--user";
     sigemptyset(&none);
     sigfillset(&all);
@@ -31,13 +38,13 @@ static int spawn(const char *program, PathsScope scope, pid_t *child)
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
-    int code = posix_spawn(child, program, &actions, &attributes, (char *const *)argv, environ);
+    int code = posix_spawn(child, program, &actions, &attributes, (char *const *)argv, environment);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attributes);
     return code;
 }
 
-gboolean runner_start(PathsScope scope, GError **error)
+gboolean runner_start(const char *folder, PathsScope scope, GError **error)
 {
     int status = 0;
     pid_t child = 0;
@@ -48,7 +55,7 @@ gboolean runner_start(PathsScope scope, GError **error)
                   "there is no postkey-queue beside this program");
         return FALSE;
     }
-    int code = spawn(program, scope, &child);
+    int code = spawn(program, folder, scope, &child);
     if (code != 0) {
         error_set(error, POSTKEY_ERROR_UNAVAILABLE, "what is kept waits until somebody sends it",
                   "run \"postkey-queue run\"", "cannot start %s: %s", program, g_strerror(code));

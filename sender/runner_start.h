@@ -4,10 +4,11 @@
 
 #include "paths.h"
 
-/* Starts "postkey-queue run --background", which lies beside this program, and waits until it
- * serves, or says that another one does. POSTKEY_ERROR_CONFIGURATION: there is none;
+/* Starts "postkey-queue run --background" of the queue in folder, which lies beside this program,
+ * and waits until it serves, or says that another one does. scope: whose broker it asks for mail
+ * that names none. POSTKEY_ERROR_CONFIGURATION: there is none;
  * POSTKEY_ERROR_UNAVAILABLE: it did not come up. */
-gboolean runner_start(PathsScope scope, GError **error);
+gboolean runner_start(const char *folder, PathsScope scope, GError **error);
 
 /* Goes on in a child of its own session: cwd "/", nothing of the caller's kept open, for callers
  * wait for the end of stdout. In the child: TRUE, and *ready_fd gets a byte when it serves. The

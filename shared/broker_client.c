@@ -236,6 +236,12 @@ BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms,
     return connect_client(scope, FALSE, timeout_ms, error);
 }
 
+char *broker_client_socket(PathsScope scope)
+{
+    gboolean own = FALSE;
+    return find_socket(scope, &own, NULL);
+}
+
 gboolean broker_client_is_system(PathsScope scope)
 {
     gboolean own = FALSE;

@@ -61,6 +61,31 @@ def test_a_runner_for_once_ends_when_nothing_is_due(ready):
     assert len(ready.envelopes()) == 1
 
 
+def test_the_runner_asks_the_broker_that_the_caller_asked_for(ready):
+    """One whose own environment leads nowhere."""
+    runner = ready.start_runner(env=ready.env | {"POSTKEY_SOCKET": "relative"})
+    assert ready.mail("--user", A).err == ""
+    assert len(ready.google.mails()) == 1
+    runner.stop()
+    assert b"status=sent" in runner.err, "it was the runner that sent it"
+
+
+def test_a_runner_that_would_ask_another_broker_leaves_the_mail_to_its_caller(ready):
+    runner = ready.start_runner(env=ready.env | {"POSTKEY_SOCKET": "relative"})
+    assert ready.mail(A).err == ""
+    assert len(ready.google.mails()) == 1 and ready.envelopes() == []
+    runner.stop()
+    assert b"status=" not in runner.err
+
+
+def test_mail_for_the_systems_broker_waits_in_the_callers_own_queue_and_its_runner_serves_that(ready):
+    kept(ready.mail("--system", A), "no broker at /run/postkey/broker.sock")
+    envelope, = ready.envelopes()
+    assert envelope["scope"] == "system"
+    assert ready.runner_pid(), "the runner serves another folder"
+    assert ready.mail(B).err == "" and len(ready.google.mails()) == 1, "the person's own account serves others"
+
+
 def test_there_is_one_runner_for_a_queue(ready):
     ready.start_runner()
     second = ready.queue("run")

@@ -23,7 +23,7 @@ typedef struct {
     gboolean was_heard, heard;
 } Place;
 
-static void asked(QueuePeer *peer, const char *id, gpointer data)
+static void asked(QueuePeer *peer, const char *id, G_GNUC_UNUSED const char *broker, gpointer data)
 {
     Place *place = data;
     place->waiting = peer;
@@ -131,7 +131,7 @@ Test(queue_socket, a_caller_knows_that_it_is_kept_before_it_knows_the_verdict)
     g_autoptr(QueueCall) call = call_of(place);
     g_auto(QueueVerdict) verdict = {0};
     g_autoptr(GError) error = NULL;
-    cr_assert(queue_call_deliver(call, "an-id"));
+    cr_assert(queue_call_deliver(call, "an-id", NULL));
     cr_expect_eq(await(call, &verdict), QUEUE_CALL_TIMED_OUT);
     cr_expect_str_eq(place->id, "an-id");
     queue_peer_hear(place->waiting, "an-id", TRUE);
@@ -153,7 +153,7 @@ Test(queue_socket, a_final_verdict_that_nobody_acknowledges_was_not_heard)
 {
     g_autoptr(Place) place = make_place();
     QueueCall *call = call_of(place);
-    cr_assert(queue_call_deliver(call, "an-id"));
+    cr_assert(queue_call_deliver(call, "an-id", NULL));
     serve();
     queue_call_free(call);
     serve();
