@@ -343,6 +343,17 @@ static void settle_refused(const Attempt *attempt, gboolean expired, AttemptResu
     result->bounced = TRUE;
 }
 
+/* A bounce that a crash, or a disk, kept from being recorded: before anybody else is refused, who
+ * would be taken for reported with it. */
+static void settle_pending(const Attempt *attempt, AttemptResult *result)
+{
+    const Envelope *envelope = attempt->entry->envelope;
+    if (attempt_is_report(envelope) || envelope_count(envelope, ENVELOPE_REFUSED) == 0)
+        return;
+    settle_refused(attempt, FALSE, result);
+    attempt_save(attempt->entry);
+}
+
 static void settle(const Attempt *attempt, AttemptResult *result)
 {
     Envelope *envelope = attempt->entry->envelope;
@@ -410,6 +421,8 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK};
     collect_waiting(&attempt);
+    if (attempt.n > 0)
+        settle_pending(&attempt, result);
     if (attempt.n > 0) {
         (void)deliver(&attempt, &attempt.failed); /* the error tells */
         record(&attempt);

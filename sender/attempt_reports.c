@@ -32,17 +32,6 @@ void attempt_warn_when_late(const Attempt *attempt)
 
 /* ---- bounces ---- */
 
-/* Those who are refused are so for good now, and their sender knows, or wants to know nothing. */
-static void mark_bounced(Envelope *envelope, gboolean expired)
-{
-    for (guint i = 0; i < envelope->recipients->len; i++) {
-        EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
-        if (recipient->state == ENVELOPE_REFUSED ||
-            (expired && recipient->state == ENVELOPE_WAITING))
-            recipient->state = ENVELOPE_BOUNCED;
-    }
-}
-
 /* Puts the bounce into the queue. A repeat after a crash finds it there. */
 static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request, GError **error)
 {
@@ -84,11 +73,11 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
                                  .reporter = g_get_host_name(),
                                  .now = attempt_wall_now(),
                                  .lifetime_s = lifetime_s};
-        if (!add_bounce(entry, &request, error))
+        /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
+        if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, error))
             return FALSE;
-        envelope->bounces++;
     }
-    mark_bounced(envelope, kind == BOUNCE_EXPIRED);
+    bounce_mark(kind, envelope);
     return TRUE;
 }
 

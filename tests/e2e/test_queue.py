@@ -2,6 +2,7 @@
 making; the one that postkey-send starts goes on with what is kept."""
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -167,6 +168,30 @@ def test_a_bounce_that_could_not_be_made_at_once_is_made_later(ready):
         assert ready.queue("run", "--once").code == 0
     bounce, = ready.google.mails()
     assert bounce["recipients"] == [ME] and b"5.1.1" in bounce["bytes"] and ready.envelopes() == []
+
+
+def test_a_refusal_after_a_crash_is_not_taken_for_reported_with_an_older_one(ready):
+    """Killed after the bounce was added and before that was recorded; then another recipient is refused."""
+    ready.google.smtp("RCPT", "reply", match="a@", reply="550 5.1.1 No such user a")
+    ready.google.smtp("RCPT", "reply", match="b@", reply="450 4.2.1 Later")
+    ready.google.smtp("MAIL", "reply", match="<>", reply="451 4.3.0 Try again later")
+    id = kept(ready.mail(A, B))
+    wait_until(lambda: [e for e in ready.envelopes() if e["kind"] == "bounce" and e.get("attempts")], "it waits")
+    ready.stop_runner()
+    envelope = next(e for e in ready.envelopes() if e["id"] == id)
+    bounced, waiting = envelope["recipients"]
+    assert (bounced["state"], waiting["state"]) == ("bounced", "waiting")
+    before = {k: v for k, v in envelope.items() if k != "bounces"} | {"recipients": [bounced | {"state": "refused"},
+                                                                                     waiting]}
+    with open(os.path.join(ready.queue_folder, id + ".json"), "w") as f:
+        json.dump(before, f)
+    ready.google.clear()
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user b")
+    assert ready.queue("retry", "all").code == 0
+    ready.queue("run", "--once")
+    emptied(ready)
+    texts = [mail["bytes"] for mail in ready.google.mails()]
+    assert [sum(b"No such user " + who in text for text in texts) for who in (b"a", b"b")] == [1, 1]
 
 
 def dead_account(world, mail, retry):
