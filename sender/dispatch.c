@@ -7,10 +7,12 @@
 #include "intake.h"
 #include "queue_call.h"
 #include "runner_start.h"
+#include "schedule.h"
 #include "verdict.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -143,6 +145,23 @@ static void ensure_runner(const Dispatch *dispatch)
         (void)direct_fail(failed); /* the message is kept in any case */
 }
 
+/* Whether the queue holds mail, another than id, that nobody looks after: a runner that was killed
+ * left it, or one of before the last start of the machine. */
+static gboolean others_wait(const Dispatch *dispatch, const char *id)
+{
+    g_autoptr(GPtrArray) ids = spool_list(dispatch->spool, NULL); /* else nobody can know */
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    gboolean found = FALSE;
+    for (guint i = 0; ids && !found && i < ids->len; i++) {
+        const char *other = g_ptr_array_index(ids, i);
+        SpoolAnswer answer;
+        g_autoptr(Envelope) envelope =
+            strcmp(other, id) != 0 ? spool_peek(dispatch->spool, other, &answer, NULL) : NULL;
+        found = envelope && schedule_needs_runner(envelope, now);
+    }
+    return found;
+}
+
 static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, SpoolEntry *entry)
 {
     g_auto(AttemptResult) result = {0};
@@ -165,9 +184,12 @@ static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, S
     if (result.fate == ATTEMPT_FINAL)
         attempt_drop(entry);
     gboolean waits = result.fate == ATTEMPT_KEPT || result.bounced;
+    gboolean found = !waits && others_wait(dispatch, entry->id);
     spool_entry_release(entry);
     if (waits)
         ensure_runner(dispatch);
+    else if (found) /* which is no news of this message */
+        (void)runner_start(spool_folder(dispatch->spool), PATHS_ANY, NULL);
     return result.status;
 }
 

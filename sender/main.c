@@ -6,7 +6,7 @@
 #include "intake.h"
 #include "log.h"
 #include "maillog.h"
-#include "queue_call.h"
+#include "runner_start.h"
 #include "serve.h"
 
 #include <fcntl.h>
@@ -99,9 +99,7 @@ static int send_one(const Options *options)
 static gboolean is_served(const Options *options)
 {
     g_autofree char *folder = paths_queue_dir(options->scope);
-    g_autofree char *path = g_build_filename(folder, "runner.sock", NULL);
-    g_autoptr(QueueCall) runner = queue_call_connect(path, TRUE, NULL); /* else there is none */
-    return runner != NULL;
+    return runner_is_there(folder);
 }
 
 /* Becomes the program that knows the queue. */

@@ -1,6 +1,7 @@
 #include "runner_start.h"
 
 #include "errors.h"
+#include "queue_call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,15 @@ gboolean runner_start(const char *folder, PathsScope scope, GError **error)
     error_set(error, POSTKEY_ERROR_UNAVAILABLE, "what is kept waits until somebody sends it",
               "run \"postkey-queue run\" to see why", "the runner did not start");
     return FALSE;
+}
+
+gboolean runner_is_there(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, "runner.sock", NULL);
+    QueueCall *runner = queue_call_connect(path, TRUE, NULL); /* one that cannot be used is none */
+    if (runner)
+        queue_call_free(runner);
+    return runner != NULL;
 }
 
 /* In the caller's process: 0 when the byte comes. */

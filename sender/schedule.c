@@ -19,6 +19,14 @@ static gint64 step_s(const Envelope *envelope, gint64 now)
     return now > since ? MIN(now - since, SCHEDULE_STEP_MAX_S) : 0;
 }
 
+gboolean schedule_needs_runner(const Envelope *envelope, gint64 now)
+{
+    if (envelope->hold == ENVELOPE_HOLD_PERSON)
+        return FALSE;
+    return envelope->hold != ENVELOPE_NO_HOLD || envelope->attempts > 0 ||
+           schedule_due_at(envelope, now) <= now;
+}
+
 gint64 schedule_life_s(const Envelope *envelope, gint64 now)
 {
     gint64 more = envelope->hold == ENVELOPE_NO_HOLD ? step_s(envelope, now) : 0;

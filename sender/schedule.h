@@ -51,6 +51,10 @@ void schedule_release(Envelope *envelope, gint64 now);
  * counted_at. */
 gint64 schedule_due_at(const Envelope *envelope, gint64 now);
 
+/* Whether it needs somebody who sends what is kept: not so what nobody has tried yet (its sender
+ * does), and what a person holds. */
+gboolean schedule_needs_runner(const Envelope *envelope, gint64 now);
+
 /* Its life and its whole time in the queue, in seconds, without changing the envelope. */
 gint64 schedule_life_s(const Envelope *envelope, gint64 now);
 gint64 schedule_age_s(const Envelope *envelope, gint64 now);

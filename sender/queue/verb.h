@@ -11,6 +11,7 @@
 typedef struct {
     const Spool *spool; /* NULL: the folder is not there, so nothing is in the queue */
     const char *folder;
+    gboolean personal; /* the caller's own queue: a runner is started for it on demand */
     const Arguments *arguments;
 } QueueCall;
 

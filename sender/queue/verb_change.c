@@ -1,6 +1,7 @@
 /* postkey-queue retry, hold, release. */
 
 #include "errors.h"
+#include "runner_start.h"
 #include "schedule.h"
 #include "selection.h"
 #include "times.h"
@@ -95,6 +96,20 @@ static void report(guint changed, guint named, const char *done)
     fputs("\n", stderr);
 }
 
+/* What is due needs somebody to send it. The service's runner is started by systemd. */
+static void ensure_runner(const QueueCall *call)
+{
+    g_autoptr(GError) failed = NULL;
+    if (call->personal && runner_start(call->folder, PATHS_ANY, &failed))
+        return;
+    if (call->personal) {
+        g_autofree char *text = error_explain("postkey-queue", failed);
+        fputs(text, stderr);
+    } else if (!runner_is_there(call->folder)) {
+        fputs("postkey-queue: no runner serves this queue: start the queue service\n", stderr);
+    }
+}
+
 static int run(const QueueCall *call, Change change, const char *done, GError **error)
 {
     int status = EX_IOERR, worst = EX_OK;
@@ -116,6 +131,8 @@ static int run(const QueueCall *call, Change change, const char *done, GError **
         fputs(text, stderr);
     }
     report(changed, meant->len, done);
+    if (changed > 0 && change != hold)
+        ensure_runner(call);
     return worst;
 }
 
@@ -140,7 +157,8 @@ const QueueVerb verb_retry = {
     .summary = "try it now, whatever the back-off; also ends the hold of its account",
     .teaching =
         "When you have mended what was wrong (signed in again, say), you need not wait for\n"
-        "the next try. Messages that you hold yourself stay held: `release` them.\n"
+        "the next try. Messages that you hold yourself stay held: `release` them. Where no\n"
+        "runner is there to try it, one is started in the background.\n"
         "\n"
         "  postkey-queue retry all\n",
     .positionals_min = 1,

@@ -1,6 +1,7 @@
 /* postkey-queue list: what waits, and why. */
 
 #include "errors.h"
+#include "runner_start.h"
 #include "schedule.h"
 #include "table.h"
 #include "times.h"
@@ -18,6 +19,7 @@ typedef struct {
     guint unreadable;
     guint unseen;
     guint no_quota;
+    gboolean abandoned;   /* something waits for a runner, and none is there */
     GHashTable *accounts; /* name -> Item * that tells why it is on hold; both borrowed */
 } Summary;
 
@@ -27,8 +29,9 @@ static void summary_clear(Summary *summary)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Summary, summary_clear)
 
-static void count(Summary *summary, const GPtrArray *items)
+static void count(Summary *summary, const QueueCall *call, const GPtrArray *items, gint64 now)
 {
+    gboolean needed = FALSE;
     summary->accounts = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < items->len; i++) {
         Item *item = g_ptr_array_index(items, i);
@@ -37,6 +40,7 @@ static void count(Summary *summary, const GPtrArray *items)
         summary->unseen += item_is_unseen_report(item) ? 1 : 0;
         if (!envelope)
             continue;
+        needed = needed || schedule_needs_runner(envelope, now);
         summary->octets += envelope->size;
         summary->no_quota += envelope->hold == ENVELOPE_HOLD_QUOTA ? 1 : 0;
         const char *account = item_account(envelope);
@@ -44,6 +48,7 @@ static void count(Summary *summary, const GPtrArray *items)
             g_hash_table_insert(summary->accounts, (gpointer)(account ? account : "(not known)"),
                                 item);
     }
+    summary->abandoned = needed && !runner_is_there(call->folder);
 }
 
 static void add_row(Table *table, const Item *item, gint64 now)
@@ -84,13 +89,13 @@ static void append_holds(GString *text, const Summary *summary, gint64 now)
     }
 }
 
-static char *format(const GPtrArray *items, gint64 now)
+static char *format(const QueueCall *call, const GPtrArray *items, gint64 now)
 {
     static const char *const titles[COLUMNS] = {"ID", "AGE",   "SIZE",    "FROM",
                                                 "TO", "STATE", "NEXT TRY"};
     g_autoptr(Table) table = table_new(titles, COLUMNS);
     g_auto(Summary) summary = {0};
-    count(&summary, items);
+    count(&summary, call, items, now);
     for (guint i = 0; i < items->len; i++)
         add_row(table, g_ptr_array_index(items, i), now);
     g_autofree char *rows = table_format(table);
@@ -98,6 +103,12 @@ static char *format(const GPtrArray *items, gint64 now)
     GString *text = g_string_new(rows);
     g_string_append_printf(text, "\n%u message%s, %s.\n", items->len, items->len == 1 ? "" : "s",
                            size);
+    if (summary.abandoned)
+        g_string_append_printf(text,
+                               "No runner is running, so none of it is tried.\n"
+                               "  What to do: %s\n",
+                               call->personal ? "postkey-queue run --background"
+                                              : "start the queue service");
     append_holds(text, &summary, now);
     if (summary.no_quota)
         g_string_append_printf(text, "%u wait for room in the quota of their account.\n",
@@ -133,16 +144,17 @@ static cJSON *holds_json(const Summary *summary)
     return array;
 }
 
-static cJSON *to_json(const char *folder, const GPtrArray *items, gint64 now)
+static cJSON *to_json(const QueueCall *call, const GPtrArray *items, gint64 now)
 {
     cJSON *object = cJSON_CreateObject();
-    json_add_string(object, "folder", folder);
+    json_add_string(object, "folder", call->folder);
     cJSON *messages = cJSON_AddArrayToObject(object, "messages");
     for (guint i = 0; i < items->len; i++)
         cJSON_AddItemToArray(messages, item_json(g_ptr_array_index(items, i), now));
     g_auto(Summary) summary = {0};
-    count(&summary, items);
+    count(&summary, call, items, now);
     cJSON_AddItemToObject(object, "accounts_on_hold", holds_json(&summary));
+    cJSON_AddBoolToObject(object, "no_runner", summary.abandoned);
     json_add_time(object, "unseen_reports", summary.unseen);
     json_add_time(object, "unreadable", summary.unreadable);
     return object;
@@ -161,11 +173,11 @@ static int run(const QueueCall *call, GError **error)
             status = EX_DATAERR;
     gboolean ok;
     if (json) {
-        g_autoptr(cJSON) object = to_json(call->folder, items, now);
+        g_autoptr(cJSON) object = to_json(call, items, now);
         ok = verb_answer_json(object, error);
     } else {
         g_autofree char *text =
-            items->len ? format(items, now) : g_strdup("Nothing is in the queue.\n");
+            items->len ? format(call, items, now) : g_strdup("Nothing is in the queue.\n");
         ok = verb_answer(text, error);
     }
     return ok ? status : EX_IOERR;

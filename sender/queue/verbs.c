@@ -42,12 +42,17 @@ static int run_verb(const QueueVerb *verb, const Arguments *arguments, GError **
 {
     gboolean missing = FALSE;
     g_autofree char *folder = paths_queue_dir(arguments_scope(arguments));
+    g_autofree char *of_service = paths_queue_dir(PATHS_SYSTEM);
+    uid_t caller = geteuid();
     if (!become_owner(folder, error))
         return EX_NOPERM;
     g_autoptr(Spool) spool = spool_open(folder, verb->creates ? NULL : &missing, error);
     if (!spool && !missing)
         return EX_IOERR;
-    QueueCall call = {.spool = spool, .folder = folder, .arguments = arguments};
+    QueueCall call = {.spool = spool,
+                      .folder = folder,
+                      .personal = caller == geteuid() && strcmp(folder, of_service) != 0,
+                      .arguments = arguments};
     return verb->run(&call, error);
 }
 

@@ -106,6 +106,31 @@ def test_odq_is_queue(ready):
         assert "queued as" in ready.run([ready.sender, "-odq", A], stdin=b"Subject: x\n\nx\n").err
 
 
+# ---- a runner that is gone ----
+
+
+@pytest.mark.parametrize("by", ["retry", "release", "the next message"])
+def test_mail_that_a_killed_runner_left_is_not_forgotten(ready, by):
+    with no_server(ready):
+        kept(ready.mail(A))
+    os.kill(ready.runner_pid(), signal.SIGKILL)
+    wait_until(lambda: ready.runner_pid() is None, "the runner is gone")
+    assert "No runner is running" in ready.queue("list").out
+    server_again(ready)
+    envelope, = ready.envelopes()
+    if by == "retry":
+        ready.queue("retry", "all").ok()
+    elif by == "release":
+        ready.queue("hold", "all").ok()
+        assert "No runner is running" not in ready.queue("list").out, "what a person holds needs none"
+        ready.queue("release", "all").ok()
+    else:
+        ready.change_envelope(next_at=envelope["created_at"])
+        assert ready.mail(B).err == ""
+    emptied(ready)
+    assert ready.runner_pid(), "nobody would look after the next"
+
+
 # ---- refusals ----
 
 
@@ -188,7 +213,6 @@ def test_a_refusal_after_a_crash_is_not_taken_for_reported_with_an_older_one(rea
     ready.google.clear()
     ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user b")
     assert ready.queue("retry", "all").code == 0
-    ready.queue("run", "--once")
     emptied(ready)
     texts = [mail["bytes"] for mail in ready.google.mails()]
     assert [sum(b"No such user " + who in text for text in texts) for who in (b"a", b"b")] == [1, 1]
@@ -353,8 +377,8 @@ def test_mail_that_is_too_old_comes_back(ready):
     assert envelope["kind"] == "bounce" and envelope["recipients"][0]["address"] == ME
     server_again(ready)
     ready.queue("retry", "all").ok()
-    assert ready.queue("run", "--once").code == 0
-    assert ready.envelopes() == [] and ready.google.mails()[-1]["recipients"] == [ME]
+    emptied(ready)
+    assert ready.google.mails()[-1]["recipients"] == [ME]
 
 
 def test_a_queue_that_cannot_be_written_is_said_and_the_mail_goes_out(ready):

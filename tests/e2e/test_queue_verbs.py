@@ -1,5 +1,6 @@
 """postkey-queue: what it shows and changes, on a queue folder that is made here."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -26,6 +27,10 @@ class Queue:
     def __init__(self, folder):
         self.folder = folder
         folder.mkdir(mode=0o700)
+        # Nobody sends what is here: the one runner is this test.
+        self.runner_lock = open(folder / "runner.lock", "w")
+        os.fchmod(self.runner_lock.fileno(), 0o600)
+        fcntl.flock(self.runner_lock, fcntl.LOCK_EX)
 
     def add(self, ident, message=MESSAGE, **fields):
         envelope = {"version": 1, "id": ident, "kind": "message", "created_at": stamp(600), "uid": os.getuid(),
@@ -46,7 +51,7 @@ class Queue:
         return json.loads((self.folder / (ident + ".json")).read_text())
 
     def names(self):
-        return sorted(path.name for path in self.folder.iterdir())
+        return sorted(path.name for path in self.folder.iterdir() if path.name != "runner.lock")
 
     def run(self, *words, **more):
         return subprocess.run([QUEUE, *words], env={**os.environ, "POSTKEY_QUEUE": str(self.folder)}, timeout=60,
@@ -84,10 +89,12 @@ def test_the_list_tells_who_waits_why_and_until_when(queue):
     assert "smtp.example.org said: 451 4.3.0 busy" in out
     assert "The account work is on hold for 2 h" in out and "postkey authorize work" in out
     assert "1 report nobody has looked at" in out
+    assert "No runner is running" in out and "postkey-queue run --background" in out
     listed = json.loads(queue.ok("list", "--json"))
     assert [m["id"] for m in listed["messages"]] == [FIRST, REPORT, SECOND]
     assert [m["status"] for m in listed["messages"]] == ["waiting", "waiting", "account-hold"]
     assert listed["accounts_on_hold"][0]["account"] == "work" and listed["unseen_reports"] == 1
+    assert listed["no_runner"] is True
 
 
 def test_messages_without_room_in_the_quota_are_told(queue):
@@ -174,7 +181,6 @@ def test_remove_asks_and_says_what_is_lost(queue):
 
 
 def test_what_is_being_sent_is_left_alone(queue):
-    import fcntl
     queue.add(FIRST)
     with open(queue.folder / (FIRST + ".eml"), "rb") as message:
         fcntl.flock(message, fcntl.LOCK_EX)
