@@ -2,6 +2,8 @@
 
 #include "errors.h"
 
+#include <string.h>
+
 /* How long the broker may take: it waits 30 s for the provider by itself. */
 #define START_MS 20000
 #define CREDENTIAL_MS 60000
@@ -182,6 +184,23 @@ gboolean account_session_reopen(AccountSession *session, GError **error)
     forget_credential(session);
     session->pending = TRUE;
     return await_credential(session, error);
+}
+
+gboolean account_session_is_still_chosen(AccountSession *session, const char *from)
+{
+    g_autoptr(cJSON) closed =
+        session->pending ? NULL
+                         : broker_client_call(session->broker, "CloseSession", NULL,
+                                              patience_ms(session, BROKER_CLIENT_QUICK_MS), NULL);
+    if (!closed || !ask(session, NULL, from, NULL))
+        return FALSE;
+    forget_credential(session);
+    cJSON *reply = receive(session, BROKER_CLIENT_QUICK_MS, NULL);
+    Route *route = reply ? route_parse(reply, NULL) : NULL;
+    gboolean same = route && strcmp(route->account, session->route->account) == 0;
+    json_wipe(reply);
+    route_free(route);
+    return same && await_credential(session, NULL);
 }
 
 gboolean account_session_renew(AccountSession *session, const char *detail, gboolean *renewed,

@@ -54,6 +54,10 @@ gboolean account_session_credential(AccountSession *session, AccountCredential *
 /* Asks for a credential anew, on the same route: for another login after a while. */
 gboolean account_session_reopen(AccountSession *session, GError **error);
 
+/* Asks the broker anew which account it chooses for from (NULL: none), and for a credential. FALSE:
+ * it is another one now, or none; the session is of no use any more. */
+gboolean account_session_is_still_chosen(AccountSession *session, const char *from);
+
 /* Tells the broker that a server refused its token, in the words of detail, and asks for a
  * credential anew. *renewed: it is another one. */
 gboolean account_session_renew(AccountSession *session, const char *detail, gboolean *renewed,

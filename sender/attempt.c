@@ -145,15 +145,16 @@ static gboolean about_to_commit(gpointer data, GError **error)
 }
 
 /* Whether a courier that was kept is for this message, too: for the same account, or chosen by the
- * same address. */
-static gboolean fits(const Courier *courier, const AccountRequest *request)
+ * same address, and still so: accounts come and go. */
+static gboolean fits(Courier *courier, const AccountRequest *request)
 {
     const Route *route = courier_route(courier);
     if (request->scope != courier_scope(courier))
         return FALSE;
     if (request->account)
         return strcmp(request->account, route->account) == 0;
-    return courier_is_chosen_by(courier, request->from);
+    return courier_is_chosen_by(courier, request->from) &&
+           courier_is_still_chosen(courier, request->from);
 }
 
 static gboolean open_courier(const Attempt *attempt, GError **error)
@@ -301,6 +302,7 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
         schedule_hold(envelope, attempt->now, judgement->hold, judgement->wait_s);
         result->hold = judgement->hold;
         result->hold_until = attempt->now + judgement->wait_s;
+        result->hold_is_local = judgement->local;
         result->happened = g_strdup(envelope->happened);
         result->meaning = g_strdup(envelope->meaning);
         result->remedy = g_strdup(envelope->remedy);

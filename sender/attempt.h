@@ -42,6 +42,7 @@ typedef struct {
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
+    gboolean hold_is_local;            /* no server decided it: to look again costs nothing */
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 

@@ -68,6 +68,14 @@ gboolean courier_is_chosen_by(const Courier *courier, const char *from)
                  : courier->from == NULL);
 }
 
+gboolean courier_is_still_chosen(Courier *courier, const char *from)
+{
+    if (courier->by_name ||
+        (from && g_ascii_strcasecmp(from, courier_route(courier)->address) == 0))
+        return TRUE;
+    return account_session_is_still_chosen(courier->account, courier->from);
+}
+
 gboolean courier_is_connected(const Courier *courier)
 {
     return courier->session && smtp_is_open(courier->session);

@@ -28,6 +28,10 @@ const Route *courier_route(const Courier *courier);
  * address (NULL: none): it was asked that once, or it is the account's address. */
 gboolean courier_is_chosen_by(const Courier *courier, const char *from);
 
+/* Whether the broker, where it chose by that address or by default, would choose the account again:
+ * it is asked. One that it was told to use is chosen for good. FALSE: close the courier. */
+gboolean courier_is_still_chosen(Courier *courier, const char *from);
+
 /* Whether it has a session of the server that can take another message, as far as is known. */
 gboolean courier_is_connected(const Courier *courier);
 

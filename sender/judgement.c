@@ -13,6 +13,13 @@ static Judgement hold(EnvelopeHold kind, gint64 wait_s)
     return (Judgement){.kind = JUDGED_HOLD, .hold = kind, .wait_s = wait_s > 0 ? wait_s : usual_s};
 }
 
+/* What no server decided. */
+static Judgement local(Judgement judgement)
+{
+    judgement.local = TRUE;
+    return judgement;
+}
+
 static Judgement of_diagnosis(const Diagnosis *diagnosis)
 {
     gboolean of_account = diagnosis->scope == DIAGNOSIS_ACCOUNT;
@@ -49,16 +56,19 @@ Judgement judgement_of_error(const GError *error, const Diagnosis *refusal)
     case POSTKEY_ERROR_ACCOUNT_NOT_FOUND:
     case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
     case POSTKEY_ERROR_PERMISSION:
-        return (Judgement){
-            .kind = JUDGED_CALLERS, .hold = ENVELOPE_HOLD_ACCOUNT, .wait_s = HOLD_ACCOUNT_S};
+        return (Judgement){.kind = JUDGED_CALLERS,
+                           .hold = ENVELOPE_HOLD_ACCOUNT,
+                           .wait_s = HOLD_ACCOUNT_S,
+                           .local = TRUE};
     case POSTKEY_ERROR_THROTTLED:
         return hold(ENVELOPE_HOLD_QUOTA, wait_s);
     case POSTKEY_ERROR_AUTHORIZATION:
+        return hold(ENVELOPE_HOLD_ACCOUNT, wait_s);
     case POSTKEY_ERROR_CONFIGURATION:
     case POSTKEY_ERROR_CLIENT_NOT_FOUND:
     case POSTKEY_ERROR_KEYRING_LOCKED:
     case POSTKEY_ERROR_KEYRING_UNAVAILABLE:
-        return hold(ENVELOPE_HOLD_ACCOUNT, wait_s);
+        return local(hold(ENVELOPE_HOLD_ACCOUNT, wait_s));
     case POSTKEY_ERROR_UNAVAILABLE:
     case POSTKEY_ERROR_CANCELLED:
     case POSTKEY_ERROR_PROTOCOL:

@@ -15,6 +15,7 @@ typedef struct {
     JudgementKind kind;
     EnvelopeHold hold; /* for JUDGED_HOLD */
     gint64 wait_s;     /* until another try makes sense; 0: nobody said */
+    gboolean local;    /* no server decided it: to look again costs nothing */
 } Judgement;
 
 /* Of an error that holds for the whole message. refusal: the diagnosis of the server's reply behind

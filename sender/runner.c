@@ -94,14 +94,32 @@ static void answer(Runner *runner, RunnerItem *item, LaneResult *result)
         final_heard(FALSE, final);
 }
 
+/* What waited for the same account's mend. */
+static void wake_held(Runner *runner, const RunnerLane *lane, const RunnerLane *of_account)
+{
+    guint position = 0;
+    RunnerItem *item;
+    while ((item = runner_items_next(runner->items, &position))) {
+        const RunnerLane *its =
+            item->hold == ENVELOPE_HOLD_ACCOUNT ? runner_lane_of(runner, item) : NULL;
+        if (its && (its == lane || its == of_account))
+            item->due_at = runner_now();
+    }
+}
+
 static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResult *result)
 {
     RunnerLane *entry = runner_lane_of(runner, item);
-    if (result->hold == ENVELOPE_NO_HOLD && !runner_is_held(entry, runner_now()))
+    RunnerLane *of_account = entry;
+    gboolean ends = result->hold == ENVELOPE_NO_HOLD;
+    if (ends && !runner_is_held(entry, runner_now()))
         return;
     runner_set_hold(entry, result);
     if (result->account)
-        runner_set_hold(runner_find_lane(runner, item, result->account), result);
+        of_account = runner_find_lane(runner, item, result->account);
+    runner_set_hold(of_account, result);
+    if (ends)
+        wake_held(runner, entry, of_account);
 }
 
 static void refuse_waiter(RunnerItem *item, SpoolAnswer what)

@@ -56,6 +56,7 @@ void runner_set_hold(RunnerLane *entry, const AttemptResult *result)
     attempt_result_clear(&entry->hold);
     entry->hold = (AttemptResult){.hold = result->hold,
                                   .hold_until = result->hold_until,
+                                  .hold_is_local = result->hold_is_local,
                                   .happened = g_strdup(result->happened),
                                   .meaning = g_strdup(result->meaning),
                                   .remedy = g_strdup(result->remedy)};
@@ -121,7 +122,8 @@ static void start_if_due(Runner *runner, RunnerItem *item, gint64 now)
         return;
     if (!is_due(item, now))
         start(runner, entry, item, LANE_WARN);
-    else if (!runner_is_held(entry, now) || !item->keeps)
+    else if (!runner_is_held(entry, now) || !item->keeps ||
+             (item->waiter && entry->hold.hold_is_local))
         start(runner, entry, item, LANE_TRY);
     else if (item->waiter || item->hold == ENVELOPE_NO_HOLD)
         start(runner, entry, item, LANE_HOLD);

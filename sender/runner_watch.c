@@ -26,9 +26,10 @@ static gboolean tell(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean is_good_news(const char *event)
+/* Also that an account is gone: what waits for it says so from now on, or another one sends it. */
+static gboolean is_worth_a_try(const char *event)
 {
-    static const char *const good[] = {"authorized", "refreshed", "unlocked", NULL};
+    static const char *const good[] = {"authorized", "refreshed", "unlocked", "forgotten", NULL};
     return g_strv_contains(good, event);
 }
 
@@ -41,7 +42,7 @@ static void listen_to(const Watch *watch, BrokerClient *broker)
         if (!event)
             return;
         const char *account = json_string_or(event, "account", NULL);
-        if (!account || !is_good_news(json_string_or(event, "event", "")))
+        if (!account || !is_worth_a_try(json_string_or(event, "event", "")))
             continue;
         News *news = g_new0(News, 1);
         *news = (News){.watch = watch, .account = g_strdup(account)};

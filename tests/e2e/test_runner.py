@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from clocks import DAY, Clocks
 from processes import read_proc, reap, wait_until
 from small_google import ME
-from test_queue import A, B, C, OTHER, emptied, kept, no_server, notify_into, server_again
+from test_queue import A, B, BAD_LOGIN, C, OTHER, emptied, kept, no_server, notify_into, server_again
 from varlink import Varlink
 from world import program, refused_port
 
@@ -192,6 +192,39 @@ def test_an_account_on_hold_is_not_tried_for_each_message(ready):
     assert ready.queue("retry", "all").code == 0
     emptied(ready)
     assert len(ready.google.mails()) == 5
+
+
+def test_what_was_wrong_here_is_looked_at_anew_for_the_next_message(ready):
+    """No server has decided it, so nothing is lost by asking; and what waited goes out with the next."""
+    ready.start_runner()
+    ready.lock_keyring()
+    ready.kill_broker()
+    kept(ready.mail(A), "locked")
+    ready.stop_part(ready.keyring)
+    kept(ready.mail(B), "no keyring")
+    ready.start_keyring()
+    assert ready.mail(C).err == ""
+    emptied(ready)
+    assert len(ready.google.mails()) == 3
+
+
+def test_a_session_that_was_chosen_by_default_is_not_used_when_another_account_would_be(ready):
+    ready.start_runner()
+    assert ready.mail(A).err == ""
+    ready.google.set({"identity.email": OTHER})
+    ready.authorize(address=OTHER)
+    result = ready.mail(B)
+    assert result.code == 78 and "account" in result.err, result
+    assert len(ready.google.mails()) == 1
+    assert ready.mail("-f", ME, B).err == ""
+
+
+def test_a_forgotten_account_is_the_reason_from_then_on(ready):
+    ready.start_runner()
+    ready.google.smtp("AUTH-VERDICT", "reply", match=ME, reply=BAD_LOGIN)
+    kept(ready.mail("--account", ME, A))
+    ready.postkey("forget", ME).ok()
+    wait_until(lambda: "no account" in str(ready.envelopes()[0].get("happened")), f"it says so: {ready.envelopes()}")
 
 
 def test_a_clock_that_jumped_stops_nothing(ready):
