@@ -246,12 +246,12 @@ static gint64 wall_ahead_us(void)
 }
 
 /* When something is due was reckoned by a clock that is another one now. */
-static void notice_clock(Runner *runner)
+static gboolean notice_clock(Runner *runner)
 {
     gint64 ahead_us = wall_ahead_us();
     gint64 jump_us = ahead_us - runner->wall_ahead_us;
     if (ABS(jump_us) < CLOCK_JUMP_US)
-        return;
+        return FALSE;
     GHashTableIter iter;
     gpointer value;
     log_notice("the clock was set by %" G_GINT64_FORMAT " s: looking at everything again",
@@ -261,6 +261,7 @@ static void notice_clock(Runner *runner)
     g_hash_table_iter_init(&iter, runner->lanes);
     while (g_hash_table_iter_next(&iter, NULL, &value))
         attempt_result_clear(&((RunnerLane *)value)->hold);
+    return TRUE;
 }
 
 static void sweep(Runner *runner)
@@ -273,7 +274,8 @@ static void sweep(Runner *runner)
 
 static void look(Runner *runner)
 {
-    notice_clock(runner);
+    (void)notice_clock(runner); /* everything is looked at in any case */
+    runner->missed = FALSE;
     runner_items_look(runner->items, runner_now());
     runner_pump(runner);
 }
@@ -289,16 +291,23 @@ static gboolean look_later(gpointer data)
 {
     Runner *runner = data;
     runner->look_timer = 0;
-    look(runner);
+    if (runner->missed || notice_clock(runner))
+        look(runner);
+    else
+        runner_pump(runner);
     return G_SOURCE_REMOVE;
+}
+
+static void envelope_changed(const char *id, gpointer data)
+{
+    runner_items_look_at(((Runner *)data)->items, id, runner_now());
 }
 
 static gboolean folder_changed(gint fd, G_GNUC_UNUSED GIOCondition condition, gpointer data)
 {
     Runner *runner = data;
-    char bytes[16384];
-    while (read(fd, bytes, sizeof bytes) > 0)
-        ;
+    if (!spool_watch_read(fd, envelope_changed, runner))
+        runner->missed = TRUE;
     /* Changes come in crowds, most of them our own. */
     if (!runner->look_timer)
         runner->look_timer = g_timeout_add(20, look_later, runner);

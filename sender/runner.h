@@ -1,12 +1,12 @@
 /* The runner of a queue: sends what is due, one lane for each account (lane.h), and serves the
  * queue's socket (queue_socket.h). One for each folder, by a lock. On the default main context.
  *
- * It looks at the folder when something changes there (spool_watch()), and sleeps until something
- * is due by a timer of the wall clock that goes on while the machine sleeps and ends early when the
- * clock is set. A message that nobody holds the lock of is its own: so those of dead senders are
- * adopted. An account on hold gets nothing, new messages for it are put on hold with its reason;
- * the hold ends by time, when the broker tells that the account is authorized again or refreshed,
- * or when somebody releases one of its messages ("postkey-queue retry").
+ * It looks at what changes in the folder (spool_watch()), and at all of it now and then; and sleeps
+ * until something is due by a timer of the wall clock that goes on while the machine sleeps and
+ * ends early when the clock is set. A message that nobody holds the lock of is its own: so those of
+ * dead senders are adopted. An account on hold gets nothing, new messages for it are put on hold
+ * with its reason; the hold ends by time, when the broker tells that the account is authorized
+ * again or refreshed, or when somebody releases one of its messages ("postkey-queue retry").
  */
 #pragma once
 

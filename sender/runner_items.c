@@ -186,6 +186,15 @@ void runner_items_look(RunnerItems *items, gint64 now)
     }
 }
 
+void runner_items_look_at(RunnerItems *items, const char *id, gint64 now)
+{
+    RunnerItem *item = g_tree_lookup(items->items, id);
+    if (!item)
+        (void)runner_items_find(items, id, now); /* NULL: it is gone again */
+    else if (!item->active && !item->waiter && !read_item(items, item, now))
+        remove_item(items, id);
+}
+
 RunnerItem *runner_items_next(const RunnerItems *items, guint *position)
 {
     if (!items->order)

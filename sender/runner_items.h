@@ -37,6 +37,9 @@ void runner_items_free(RunnerItems *items);
 /* Looks at the folder: new, changed and removed messages. What is active stays as it is. */
 void runner_items_look(RunnerItems *items, gint64 now);
 
+/* The same for one that has come, changed or gone. */
+void runner_items_look_at(RunnerItems *items, const char *id, gint64 now);
+
 /* The item of that id, read now where it is not known; NULL: there is no such message. Borrowed. */
 RunnerItem *runner_items_find(RunnerItems *items, const char *id, gint64 now);
 

@@ -55,6 +55,7 @@ typedef struct {
     guint commits;        /* messages on their way into the queue */
     guint busy;           /* lanes with a job */
     gboolean ending;
+    gboolean missed; /* not all that happened in the folder was told: it is looked at as a whole */
     gboolean was_idle; /* so it ended */
     int lock_fd;
 } Runner;

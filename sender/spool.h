@@ -120,8 +120,14 @@ Envelope *spool_peek(const Spool *spool, const char *id, SpoolAnswer *answer, GE
 int spool_open_message(const Spool *spool, const char *id, GError **error);
 
 /* A descriptor of inotify(7), non-blocking, closed on exec, that becomes readable when an envelope
- * comes, changes or goes. Read it empty; what it says does not matter, spool_list() does. */
+ * comes, changes or goes. Read it by spool_watch_read(); or read it empty, and look at
+ * spool_list().
+ */
 int spool_watch(const Spool *spool, GError **error);
+
+/* Reads the descriptor empty, and tells of each envelope that came, changed or went, maybe more
+ * than once. FALSE: there was too much, and not all was told. */
+gboolean spool_watch_read(int fd, void (*changed)(const char *id, gpointer data), gpointer data);
 
 /* Whether text can be an id: the one gate between what people type and file names. */
 gboolean spool_id_is_valid(const char *text);

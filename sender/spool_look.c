@@ -91,6 +91,26 @@ int spool_watch(const Spool *spool, GError **error)
     return -1;
 }
 
+gboolean spool_watch_read(int fd, void (*changed)(const char *id, gpointer data), gpointer data)
+{
+    char bytes[16384] __attribute__((aligned(8)));
+    gboolean all = TRUE;
+    gssize got;
+    while ((got = read(fd, bytes, sizeof bytes)) > 0) {
+        const struct inotify_event *event;
+        for (gssize at = 0; at < got; at += (gssize)(sizeof *event + event->len)) {
+            event =
+                (const struct inotify_event *)(const void *)(bytes + at); /* the kernel aligns */
+            all = all && !(event->mask & IN_Q_OVERFLOW);
+            g_autofree char *id =
+                event->len > 0 ? id_of_name(event->name, SPOOL_ENVELOPE_SUFFIX) : NULL;
+            if (id)
+                changed(id, data);
+        }
+    }
+    return all;
+}
+
 /* ---- cleaning ---- */
 
 static gboolean sweep_message(const Spool *spool, const char *id)

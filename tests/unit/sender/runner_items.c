@@ -81,6 +81,38 @@ Test(runner_items, the_table_follows_the_folder)
     cr_expect_eq(place->news, 0);
 }
 
+static void look_at(const char *id, gpointer data)
+{
+    Place *place = data;
+    runner_items_look_at(place->items, id, NOW);
+}
+
+Test(runner_items, what_happens_in_the_folder_is_told_by_name)
+{
+    g_autoptr(Place) place = make_place();
+    guint position = 0;
+    int fd = spool_watch(place->spool, NULL);
+    g_autoptr(SpoolEntry) first = add(place, 7, NOW);
+    g_autoptr(SpoolEntry) second = add(place, 7, NOW);
+    cr_assert(spool_watch_read(fd, look_at, place));
+    const RunnerItem *item = runner_items_next(place->items, &position);
+    cr_assert_not_null(item);
+    cr_expect_eq(item->due_at, NOW + 60);
+    cr_assert_not_null(runner_items_next(place->items, &position));
+    cr_expect_null(runner_items_next(place->items, &position));
+    schedule_release(first->envelope, NOW);
+    cr_assert(spool_entry_save(first, NULL));
+    cr_assert(spool_entry_remove(second, NULL));
+    cr_assert(spool_watch_read(fd, look_at, place));
+    position = 0;
+    item = runner_items_next(place->items, &position);
+    cr_expect_str_eq(item->id, first->id);
+    cr_expect_leq(item->due_at, NOW);
+    cr_expect_eq(place->news, 1);
+    cr_expect_null(runner_items_next(place->items, &position));
+    (void)close(fd);
+}
+
 Test(runner_items, what_others_change_is_news_and_what_we_change_is_none)
 {
     g_autoptr(Place) place = make_place();
