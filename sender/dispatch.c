@@ -34,8 +34,13 @@ struct Dispatch {
 
 static void say_not_kept(const GError *error)
 {
-    fprintf(stderr, PROGRAM ": the queue cannot be written, so the message cannot be kept: %s\n",
-            error->message);
+    const char *remedy = error_remedy(error);
+    fprintf(stderr,
+            PROGRAM ": the queue cannot be written, so the message cannot be kept: %s\n"
+                    "  What it means: it is sent now, or not at all\n"
+                    "  What to do:    %s\n",
+            error->message,
+            remedy ? remedy : "make the folder writable for you, or name another: POSTKEY_QUEUE");
 }
 
 void dispatch_free(Dispatch *dispatch)
@@ -80,6 +85,8 @@ static gboolean find_service(Dispatch *dispatch, GError **error)
 static gboolean open_spool(Dispatch *dispatch, GError **error)
 {
     g_autofree char *folder = paths_queue_dir(PATHS_ANY);
+    if (!paths_check_queue(PATHS_ANY, error))
+        return FALSE;
     dispatch->spool = spool_open(folder, NULL, error);
     dispatch->fd = dispatch->spool ? spool_draft(dispatch->spool, error) : -1;
     return dispatch->fd >= 0;

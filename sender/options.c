@@ -117,8 +117,8 @@ static const char help[] =
     "\n"
     "Other options of sendmail are accepted and ignored; -odq is --deliver=queue. What is kept is\n"
     "said on standard error; \"postkey-queue list\" shows it. Exit codes are those of sysexits.h:\n"
-    "0 sent, or kept, or a bounce is on its way; else nobody got it and nothing is kept: 64 "
-    "usage,\n"
+    "0 sent, or kept, or a bounce is on its way; else nobody got it and nothing is kept (but with\n"
+    "--deliver=now to several, standard error names who got it): 64 usage,\n"
     "65 message refused, 67 recipient refused, 69 unavailable, 73 or 74 cannot be kept, 75 try "
     "again\n"
     "later, 76 the server breaks the protocol or cannot be trusted, 77 not authorized,\n"
@@ -432,5 +432,12 @@ Options *options_parse(int argc, const char *const *argv, GError **error)
     options->recipients = g_ptr_array_new_with_free_func(g_free);
     if (argc > 0)
         take_name(options, argv[0]);
-    return parse_words(options, &arguments, error) ? g_steal_pointer(&options) : NULL;
+    if (!parse_words(options, &arguments, error))
+        return NULL;
+    if (options->json && !options->check) {
+        error_set(error, POSTKEY_ERROR_USAGE, "nothing was sent: --json is for what --check finds",
+                  "add --check, or leave --json out", "--json without --check");
+        return NULL;
+    }
+    return g_steal_pointer(&options);
 }

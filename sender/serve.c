@@ -6,6 +6,8 @@
 #include "intake.h"
 #include "smtpd.h"
 
+#include <stdio.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 /* As large as any provider's SIZE that is known: Microsoft's. */
@@ -49,5 +51,14 @@ int serve_smtp(Options *options)
                         .accept = accept_recipient,
                         .take = take_message,
                         .data = options};
-    return smtpd_serve(&served, STDIN_FILENO, STDOUT_FILENO);
+    int status = smtpd_serve(&served, STDIN_FILENO, STDOUT_FILENO);
+    if (status != EX_OK)
+        fputs(
+            DIRECT_PROGRAM
+            ": the dialogue ended before it was over (-bs)\n"
+            "  What it means: a message that was not answered with 250 was not taken\n"
+            "  What to do:    end each line with CR and LF, the text with a dot alone on a line,\n"
+            "                 and the dialogue with QUIT\n",
+            stderr);
+    return status;
 }

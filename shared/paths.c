@@ -52,6 +52,16 @@ char *paths_queue_dir(PathsScope scope)
     return g_build_filename(state, "queue", NULL);
 }
 
+gboolean paths_check_queue(PathsScope scope, GError **error)
+{
+    const char *named = g_getenv("POSTKEY_QUEUE");
+    if (scope != PATHS_ANY || !named || !*named || g_path_is_absolute(named))
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, "it would mean another folder in each folder",
+              "write the whole path, from /", "POSTKEY_QUEUE is not an absolute path: %s", named);
+    return FALSE;
+}
+
 char *paths_user_config(void)
 {
     return g_build_filename(g_get_user_config_dir(), "postkey", "postkey.conf", NULL);

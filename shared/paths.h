@@ -28,6 +28,10 @@ char *paths_state_dir(void);
  * absolute path and PATHS_USER was not asked for; else "queue" in paths_state_dir(). */
 char *paths_queue_dir(PathsScope scope);
 
+/* Whether $POSTKEY_QUEUE, where the scope looks at it, can name a folder.
+ * POSTKEY_ERROR_CONFIGURATION otherwise. */
+gboolean paths_check_queue(PathsScope scope, GError **error);
+
 /* $XDG_CONFIG_HOME/postkey/postkey.conf. */
 char *paths_user_config(void);
 

@@ -26,7 +26,8 @@ static const char closing[] =
     "  71  the system refuses (inotify)\n"
     "  74  the disk: a folder that is not ours, full, unreadable\n"
     "  75  the message is being sent right now: try again\n"
-    "  77  root could not act as the owner of the folder\n";
+    "  77  root could not act as the owner of the folder\n"
+    "  78  $POSTKEY_QUEUE is no absolute path\n";
 
 char *help_of(const QueueVerb *verb)
 {

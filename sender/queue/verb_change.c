@@ -87,6 +87,30 @@ static void add_of_same_account(const GPtrArray *items, GPtrArray *meant)
     }
 }
 
+static gboolean is_held(const Item *item)
+{
+    return item->envelope && item->envelope->hold == ENVELOPE_HOLD_PERSON;
+}
+
+/* What a person holds is not tried: how it would be. Returns how many. */
+static guint say_held(const GPtrArray *meant)
+{
+    const char *id = NULL;
+    guint held = 0;
+    for (guint i = 0; i < meant->len; i++) {
+        const Item *item = g_ptr_array_index(meant, i);
+        if (is_held(item)) {
+            id = item->id;
+            held++;
+        }
+    }
+    if (held == 1)
+        fprintf(stderr, "postkey-queue: %s is held: postkey-queue release %s\n", id, id);
+    else if (held > 1)
+        fprintf(stderr, "postkey-queue: %u are held: postkey-queue release ID\n", held);
+    return held;
+}
+
 static void report(guint changed, guint named, const char *done)
 {
     fprintf(stderr, "postkey-queue: %u message%s %s", changed, changed == 1 ? "" : "s", done);
@@ -130,7 +154,8 @@ static int run(const QueueCall *call, Change change, const char *done, GError **
         g_autofree char *text = error_explain("postkey-queue", failed);
         fputs(text, stderr);
     }
-    report(changed, meant->len, done);
+    guint held = change == retry ? say_held(meant) : 0;
+    report(changed, meant->len - held, done);
     if (changed > 0 && change != hold)
         ensure_runner(call);
     return worst;

@@ -13,14 +13,21 @@
 
 #define COLUMNS 7
 
+/* Of an account. */
+typedef struct {
+    gint64 since;
+    const Item *last; /* tells why; borrowed */
+} Hold;
+
 /* What the last lines say. */
 typedef struct {
     gint64 octets;
     guint unreadable;
     guint unseen;
     guint no_quota;
-    gboolean abandoned;   /* something waits for a runner, and none is there */
-    GHashTable *accounts; /* name -> Item * that tells why it is on hold; both borrowed */
+    gboolean abandoned;    /* something waits for a runner, and none is there */
+    const char *unseen_id; /* of the first; borrowed */
+    GHashTable *accounts;  /* name, borrowed -> Hold */
 } Summary;
 
 static void summary_clear(Summary *summary)
@@ -29,15 +36,32 @@ static void summary_clear(Summary *summary)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Summary, summary_clear)
 
+/* An account is on hold since the first of its messages is, for the reason of the last. */
+static void note_hold(Summary *summary, const char *account, Item *item)
+{
+    Hold *hold = g_hash_table_lookup(summary->accounts, account);
+    if (!hold) {
+        hold = g_new0(Hold, 1);
+        *hold = (Hold){.since = item->envelope->hold_since, .last = item};
+        g_hash_table_insert(summary->accounts, (gpointer)account, hold);
+    }
+    hold->since = MIN(hold->since, item->envelope->hold_since);
+    if (item->envelope->counted_at >= hold->last->envelope->counted_at)
+        hold->last = item;
+}
+
 static void count(Summary *summary, const QueueCall *call, const GPtrArray *items, gint64 now)
 {
     gboolean needed = FALSE;
-    summary->accounts = g_hash_table_new(g_str_hash, g_str_equal);
+    summary->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
     for (guint i = 0; i < items->len; i++) {
         Item *item = g_ptr_array_index(items, i);
         const Envelope *envelope = item->envelope;
         summary->unreadable += envelope ? 0 : 1;
-        summary->unseen += item_is_unseen_report(item) ? 1 : 0;
+        if (item_is_unseen_report(item)) {
+            summary->unseen_id = summary->unseen_id ? summary->unseen_id : item->id;
+            summary->unseen++;
+        }
         if (!envelope)
             continue;
         needed = needed || schedule_needs_runner(envelope, now);
@@ -45,8 +69,7 @@ static void count(Summary *summary, const QueueCall *call, const GPtrArray *item
         summary->no_quota += envelope->hold == ENVELOPE_HOLD_QUOTA ? 1 : 0;
         const char *account = item_account(envelope);
         if (envelope->hold == ENVELOPE_HOLD_ACCOUNT || envelope->hold == ENVELOPE_HOLD_QUOTA)
-            g_hash_table_insert(summary->accounts, (gpointer)(account ? account : "(not known)"),
-                                item);
+            note_hold(summary, account ? account : "(default account)", item);
     }
     summary->abandoned = needed && !runner_is_there(call->folder);
 }
@@ -76,14 +99,16 @@ static void append_holds(GString *text, const Summary *summary, gint64 now)
     gpointer account, value;
     g_hash_table_iter_init(&iter, summary->accounts);
     while (g_hash_table_iter_next(&iter, &account, &value)) {
-        const Item *item = value;
-        g_autofree char *since = words_duration(now - item->envelope->hold_since);
+        const Item *item = ((const Hold *)value)->last;
+        g_autofree char *since = words_duration(now - ((const Hold *)value)->since);
+        g_autofree char *told_at = times_clock(item->envelope->counted_at);
         g_autofree char *next = words_next(item, now);
         g_autofree char *why = words_why(item);
         g_string_append_printf(
-            text, "The account %s is on hold for %s%s, tried %s: %s\n", (const char *)account,
-            since, item->envelope->hold == ENVELOPE_HOLD_QUOTA ? " (no room in its quota)" : "",
-            next, why ? why : "no reason is known");
+            text, "The account %s is on hold for %s%s, tried %s; the reason at %s: %s\n",
+            (const char *)account, since,
+            item->envelope->hold == ENVELOPE_HOLD_QUOTA ? " (no room in its quota)" : "", next,
+            told_at, why ? why : "none is known");
         if (item->envelope->remedy)
             g_string_append_printf(text, "  What to do: %s\n", item->envelope->remedy);
     }
@@ -101,8 +126,12 @@ static char *format(const QueueCall *call, const GPtrArray *items, gint64 now)
     g_autofree char *rows = table_format(table);
     g_autofree char *size = words_size(summary.octets);
     GString *text = g_string_new(rows);
-    g_string_append_printf(text, "\n%u message%s, %s.\n", items->len, items->len == 1 ? "" : "s",
-                           size);
+    guint readable = items->len - summary.unreadable;
+    g_string_append_printf(text, "\n%u message%s", items->len, items->len == 1 ? "" : "s");
+    if (readable > 0)
+        g_string_append_printf(text, ", %s%s", size,
+                               summary.unreadable ? " without the damaged" : "");
+    g_string_append(text, ".\n");
     if (summary.abandoned)
         g_string_append_printf(text,
                                "No runner is running, so none of it is tried.\n"
@@ -114,8 +143,8 @@ static char *format(const QueueCall *call, const GPtrArray *items, gint64 now)
         g_string_append_printf(text, "%u wait for room in the quota of their account.\n",
                                summary.no_quota);
     if (summary.unseen)
-        g_string_append_printf(text, "%u report%s nobody has looked at: postkey-queue show ID\n",
-                               summary.unseen, summary.unseen == 1 ? "" : "s");
+        g_string_append_printf(text, "%u report%s nobody has looked at: postkey-queue show %s\n",
+                               summary.unseen, summary.unseen == 1 ? "" : "s", summary.unseen_id);
     if (summary.unreadable)
         g_string_append_printf(text,
                                "%u cannot be read, and %s kept but not sent: postkey-queue show "
@@ -131,12 +160,12 @@ static cJSON *holds_json(const Summary *summary)
     gpointer account, value;
     g_hash_table_iter_init(&iter, summary->accounts);
     while (g_hash_table_iter_next(&iter, &account, &value)) {
-        const Envelope *envelope = ((const Item *)value)->envelope;
+        const Envelope *envelope = ((const Hold *)value)->last->envelope;
         cJSON *object = cJSON_CreateObject();
         cJSON_AddItemToArray(array, object);
         json_add_string(object, "account", account);
         json_add_string(object, "hold", envelope_hold_name(envelope->hold));
-        json_add_time(object, "since", envelope->hold_since);
+        json_add_time(object, "since", ((const Hold *)value)->since);
         json_add_string(object, "happened", envelope->happened);
         json_add_string(object, "meaning", envelope->meaning);
         json_add_string(object, "remedy", envelope->remedy);

@@ -165,7 +165,8 @@ const QueueVerb verb_watch = {
     .summary = "what happens in the queue, while it happens",
     .teaching =
         "On a terminal the list, drawn anew; elsewhere one line for each change, until it is\n"
-        "interrupted. What is there when it starts comes first, as \"queued\".\n"
+        "interrupted. What is there when it starts comes first, as \"queued\". What became of one\n"
+        "that has left is in the log (facility mail): it was sent, came back, or was removed.\n"
         "\n"
         "  postkey-queue watch\n"
         "  postkey-queue watch --json | while read -r event; do ...\n",

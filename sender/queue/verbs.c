@@ -5,6 +5,7 @@
 #include "paths.h"
 
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -44,11 +45,15 @@ static int run_verb(const QueueVerb *verb, const Arguments *arguments, GError **
     g_autofree char *folder = paths_queue_dir(arguments_scope(arguments));
     g_autofree char *of_service = paths_queue_dir(PATHS_SYSTEM);
     uid_t caller = geteuid();
+    if (!paths_check_queue(arguments_scope(arguments), error))
+        return EX_CONFIG;
     if (!become_owner(folder, error))
         return EX_NOPERM;
     g_autoptr(Spool) spool = spool_open(folder, verb->creates ? NULL : &missing, error);
     if (!spool && !missing)
         return EX_IOERR;
+    if (missing)
+        fprintf(stderr, "postkey-queue: there is no folder %s (yet)\n", folder);
     QueueCall call = {.spool = spool,
                       .folder = folder,
                       .personal = caller == geteuid() && strcmp(folder, of_service) != 0,

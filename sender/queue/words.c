@@ -121,10 +121,9 @@ static void append(GString *text, const char *label, const char *value)
 
 static void append_time(GString *text, const char *label, gint64 at)
 {
-    g_autofree char *date = at ? times_date(at) : NULL;
-    g_autofree char *clock = at ? times_clock(at) : NULL;
-    if (at)
-        g_string_append_printf(text, "%-16s%s %s\n", label, date, clock);
+    g_autoptr(GDateTime) local = at ? g_date_time_new_from_unix_local(at) : NULL;
+    g_autofree char *shown = local ? g_date_time_format(local, "%Y-%m-%d %H:%M:%S %Z") : NULL;
+    append(text, label, shown);
 }
 
 static void append_reason(GString *text, const char *happened, const char *meaning,

@@ -424,6 +424,17 @@ def test_a_runner_that_hangs_on_the_message_is_not_waited_for_for_ever(ready):
         line.close()
 
 
+def test_json_without_check_sends_nothing(ready):
+    ready.mail("--json", A).failed(64, "--check")
+    assert ready.google.mails() == []
+
+
+def test_a_dialogue_that_was_cut_off_is_said(ready):
+    lines = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.com>\r\nDATA\r\nSubject: x\r\n\r\nx"
+    result = ready.run([ready.sender, "-bs"], stdin=lines.encode())
+    assert result.code == 75 and "What to do:" in result.err, result
+
+
 def test_a_wrong_word_for_deliver_or_timeout_is_a_usage_error(ready):
     assert ready.send(A, deliver="soon").code == 64
     assert ready.mail("--timeout", "soon", A).code == 64

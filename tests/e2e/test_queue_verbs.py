@@ -88,13 +88,29 @@ def test_the_list_tells_who_waits_why_and_until_when(queue):
     assert "on hold" in rows[SECOND] and "(bounce)" in rows[REPORT]
     assert "smtp.example.org said: 451 4.3.0 busy" in out
     assert "The account work is on hold for 2 h" in out and "postkey authorize work" in out
-    assert "1 report nobody has looked at" in out
+    assert f"1 report nobody has looked at: postkey-queue show {REPORT}" in out
     assert "No runner is running" in out and "postkey-queue run --background" in out
     listed = json.loads(queue.ok("list", "--json"))
     assert [m["id"] for m in listed["messages"]] == [FIRST, REPORT, SECOND]
     assert [m["status"] for m in listed["messages"]] == ["waiting", "waiting", "account-hold"]
     assert listed["accounts_on_hold"][0]["account"] == "work" and listed["unseen_reports"] == 1
     assert listed["no_runner"] is True
+
+
+def test_an_account_is_on_hold_since_its_first_message_for_the_reason_of_the_last(queue):
+    hold = {"hold": "account", "from": None}
+    queue.add(FIRST, hold_since=stamp(7200), counted_at=stamp(3600), happened="the old reason", **hold)
+    queue.add(SECOND, hold_since=stamp(0), counted_at=stamp(0), happened="the new reason", **hold)
+    line, = [line for line in queue.ok("list").splitlines() if line.startswith("The account")]
+    assert line.startswith("The account (default account) is on hold for 2 h") and line.endswith("the new reason")
+
+
+def test_a_queue_named_by_half_a_path_or_not_there_is_told(queue):
+    relative = subprocess.run([QUEUE, "list"], env={**os.environ, "POSTKEY_QUEUE": "rel"}, capture_output=True,
+                              timeout=60, check=False)
+    assert relative.returncode == 78 and b"not an absolute path: rel" in relative.stderr and relative.stdout == b""
+    shutil.rmtree(queue.folder)
+    assert b"there is no folder " + str(queue.folder).encode() in queue.run("list").stderr
 
 
 def test_messages_without_room_in_the_quota_are_told(queue):
@@ -156,6 +172,8 @@ def test_retry_makes_due_and_ends_the_hold_of_the_account_but_not_a_persons(queu
     queue.ok("retry", FIRST)
     assert all("next_at" not in queue.envelope(i) and "hold" not in queue.envelope(i) for i in (FIRST, SECOND))
     assert queue.envelope(FIRST)["attempts"] == 1
+    held = queue.run("retry", "mmmmmm")
+    assert b"is held: postkey-queue release 1c5h2k8w3qz-mmmmmm" in held.stderr and b"gone" not in held.stderr
     queue.ok("retry", "all")
     assert queue.envelope("1c5h2k8w3qz-mmmmmm")["hold"] == "person"
     queue.ok("release", "all")
