@@ -353,7 +353,7 @@ static void settle_pending(const Attempt *attempt, AttemptResult *result)
     if (attempt_is_report(envelope) || envelope_count(envelope, ENVELOPE_REFUSED) == 0)
         return;
     settle_refused(attempt, FALSE, result);
-    attempt_save(attempt->entry);
+    result->unsaved = !attempt_save(attempt->entry);
 }
 
 static void settle(const Attempt *attempt, AttemptResult *result)
