@@ -170,6 +170,7 @@ const Verb verb_store = {
                 "encrypted files (sealed-file), whose key is a file or comes from systemd. For a\n"
                 "server:\n"
                 "\n"
+                "  mkdir -p ~/.config/postkey\n"
                 "  printf '[broker]\\nstore=sealed-file\\n' >> ~/.config/postkey/postkey.conf\n"
                 "  postkey store init\n"
                 "  postkey authorize you@gmail.com\n",

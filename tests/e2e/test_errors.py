@@ -74,6 +74,7 @@ def test_each_program_tells_its_version_and_its_help(name):
     for option in ("--version", "--help"):
         done = subprocess.run([program(name), option], capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0 and done.stderr == ""
+        assert "?]" not in done.stdout and "\u2026" not in done.stdout
         assert ("0.1" if option == "--version" else name) in done.stdout
 
 
