@@ -269,8 +269,8 @@ static void credential_arrived(const Secret *value, const GError *error, gpointe
     }
     if (!value) {
         const char *what = kind_of(refresh) == STATE_OAUTH
-                               ? "its refresh token is not in the keyring"
-                               : "its credential is not in the keyring";
+                               ? "its refresh token is no longer in the store of credentials"
+                               : "its credential is no longer in the store of credentials";
         fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what, "run postkey authorize again");
         return;
     }

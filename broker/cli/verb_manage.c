@@ -88,6 +88,11 @@ static gboolean run_reload(const Arguments *arguments, GError **error)
                                                BROKER_CALLS_PROVIDER_MS, error);
     if (!reply)
         return FALSE;
+    g_auto(GStrv) warnings = json_strings(reply, "warnings");
+    for (char **warning = warnings; warning && *warning; warning++) {
+        g_autofree char *words = output_printable(*warning);
+        output_remark("warning: %s\n", words);
+    }
     output_remark("the configuration is read again\n");
     return TRUE;
 }
