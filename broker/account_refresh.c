@@ -271,7 +271,8 @@ static void credential_arrived(const Secret *value, const GError *error, gpointe
         const char *what = kind_of(refresh) == STATE_OAUTH
                                ? "its refresh token is no longer in the store of credentials"
                                : "its credential is no longer in the store of credentials";
-        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what, "run postkey authorize again");
+        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what,
+             "sign in again: postkey authorize ADDRESS");
         return;
     }
     refresh->credential = secret_dup(value);
@@ -299,7 +300,7 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     } else if (is_of_another_client(refresh)) {
         fail(refresh, POSTKEY_ERROR_AUTHORIZATION,
              "it was authorized with another OAuth client than the present one",
-             "run postkey authorize again, or restore the client");
+             "run \"postkey authorize\" again, or restore the client");
     } else if (unsaved) {
         refresh->credential = secret_dup(unsaved);
         ask_provider(refresh);

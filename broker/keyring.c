@@ -196,9 +196,11 @@ GError *keyring_explain(const GError *cause)
                   "files instead: postkey help store",
                   "there is no keyring service: %s", plain->message);
     else
-        error_set(&error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
-                  "the secrets can neither be read nor changed for now",
-                  "see that the keyring service runs in your session, and try again",
-                  "the keyring does not do its work: %s", plain->message);
+        error_set(
+            &error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
+            "the secrets can neither be read nor changed for now",
+            "see that the keyring service runs in your session, and try again; a server keeps "
+            "sealed files instead: postkey help store",
+            "the keyring does not do its work: %s", plain->message);
     return error;
 }

@@ -83,6 +83,10 @@ def test_a_server_without_a_bus_authorizes_serves_restarts_and_revokes(server):
     assert credentials(world) == {}
 
 
+def test_one_credential_is_no_credentials(server):
+    assert "1 credential sealed with a new key" in server.postkey("store", "rekey").err
+
+
 def test_a_client_is_said_to_be_where_it_is(server):
     set_up = ("client", "set", "--provider", "google", "--client-id", "mine", "--secret-fd", "0")
     assert "in sealed files" in server.postkey(*set_up, stdin=b"secret").ok()
