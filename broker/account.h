@@ -78,8 +78,8 @@ void account_keep_answer(Account *account, Secret *answer);
 AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
                                   AccountTokenDone done, gpointer data);
 
-/* As account_wait_token(), but asks the provider, whatever it said before and however long the token
- * in the cache is good for: that one is served until there is another. */
+/* As account_wait_token(), but asks the provider, whatever it said before and however long the
+ * token in the cache is good for: that one is served until there is another. */
 AccountWaiter *account_renew_token(Account *account, gint64 timeout_s, AccountTokenDone done,
                                    gpointer data);
 
