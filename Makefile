@@ -8,6 +8,7 @@
 #   make crash      kill the sender and the runner at each system call; cut each byte
 #   make bench      measure broker and sender beside others; BENCH=broker or BENCH=send: only one
 #   make install    PREFIX=/usr/local DESTDIR=
+#   make help       this list
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
 
@@ -309,6 +310,10 @@ $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 .PHONY: lint
 lint: layers headers
 	+@tests/lint/lint $(BUILD)
+
+.PHONY: help
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: format
 format:

@@ -183,12 +183,17 @@ static void forget_token(Account *account)
     g_clear_pointer(&account->answer, secret_free);
 }
 
-void account_drop_token(Account *account)
+static void hear_provider_again(Account *account)
+{
+    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
+        set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
+}
+
+static void drop_token(Account *account)
 {
     forget_token(account);
     account->token_expires_at = -1;
-    if (account->state == ACCOUNT_AUTHORIZATION_REQUIRED && record_of(account))
-        set_state(account, ACCOUNT_READY, NULL, NULL); /* let the provider say it again */
+    hear_provider_again(account);
 }
 
 static void plan_keep_alive(Account *account, gboolean failed);
@@ -218,7 +223,7 @@ void account_reject_token(Account *account, const Secret *token, const char *det
     }
     log_notice("%s: a server refused the token, the next call refreshes: %s", account->name, why);
     account->forced_at_us = now_us;
-    account_drop_token(account);
+    drop_token(account);
 }
 
 /* ---- refreshing ---- */
@@ -451,6 +456,14 @@ AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint6
     return waiter;
 }
 
+AccountWaiter *account_renew_token(Account *account, gint64 timeout_s, AccountTokenDone done,
+                                   gpointer data)
+{
+    hear_provider_again(account);
+    account_retry_now(account);
+    return account_wait_token(account, G_MAXINT64, timeout_s, done, data);
+}
+
 void account_authorized(Account *account, const OauthTokenReply *reply)
 {
     /* A refresh with the old credential must not speak any more. */
@@ -463,7 +476,7 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
         return;
     }
     timer_cancel(g_steal_pointer(&account->next));
-    account_drop_token(account);
+    drop_token(account);
     plan_keep_alive(account, FALSE);
     set_state(account, ACCOUNT_READY, NULL, NULL);
     g_autoptr(GError) no_token = no_token_error(account);

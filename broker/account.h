@@ -78,8 +78,10 @@ void account_keep_answer(Account *account, Secret *answer);
 AccountWaiter *account_wait_token(Account *account, gint64 min_validity_s, gint64 timeout_s,
                                   AccountTokenDone done, gpointer data);
 
-/* Drops the token in the cache; the next wait asks the provider, whatever it said before. */
-void account_drop_token(Account *account);
+/* As account_wait_token(), but asks the provider, whatever it said before and however long the
+ * token in the cache is good for: that one is served until there is another. */
+AccountWaiter *account_renew_token(Account *account, gint64 timeout_s, AccountTokenDone done,
+                                   gpointer data);
 
 /* Something was mended: the next wait asks the provider at once, unless the provider itself asked
  * for a pause. */

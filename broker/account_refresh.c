@@ -269,9 +269,10 @@ static void credential_arrived(const Secret *value, const GError *error, gpointe
     }
     if (!value) {
         const char *what = kind_of(refresh) == STATE_OAUTH
-                               ? "its refresh token is not in the keyring"
-                               : "its credential is not in the keyring";
-        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what, "run postkey authorize again");
+                               ? "its refresh token is no longer in the store of credentials"
+                               : "its credential is no longer in the store of credentials";
+        fail(refresh, POSTKEY_ERROR_AUTHORIZATION, what,
+             "sign in again: postkey authorize ADDRESS");
         return;
     }
     refresh->credential = secret_dup(value);
@@ -299,7 +300,7 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     } else if (is_of_another_client(refresh)) {
         fail(refresh, POSTKEY_ERROR_AUTHORIZATION,
              "it was authorized with another OAuth client than the present one",
-             "run postkey authorize again, or restore the client");
+             "run \"postkey authorize\" again, or restore the client");
     } else if (unsaved) {
         refresh->credential = secret_dup(unsaved);
         ask_provider(refresh);

@@ -90,7 +90,8 @@ static char *bus_address(GError **error)
     }
     error_set(error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
               "the keyring is reached over the session bus of a login, and there is none here",
-              "log in with a desktop or systemd session, or set DBUS_SESSION_BUS_ADDRESS",
+              "log in with a desktop or systemd session, or set DBUS_SESSION_BUS_ADDRESS; a "
+              "server keeps sealed files instead: postkey help store",
               "there is no session bus");
     return NULL;
 }
@@ -191,12 +192,15 @@ GError *keyring_explain(const GError *cause)
         g_error_matches(cause, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER))
         error_set(&error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
                   "the session bus is there, but no keyring offers the Secret Service on it",
-                  "start or install GNOME Keyring, KWallet or KeePassXC",
+                  "start or install GNOME Keyring, KWallet or KeePassXC; a server keeps sealed "
+                  "files instead: postkey help store",
                   "there is no keyring service: %s", plain->message);
     else
-        error_set(&error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
-                  "the secrets can neither be read nor changed for now",
-                  "see that the keyring service runs in your session, and try again",
-                  "the keyring does not do its work: %s", plain->message);
+        error_set(
+            &error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
+            "the secrets can neither be read nor changed for now",
+            "see that the keyring service runs in your session, and try again; a server keeps "
+            "sealed files instead: postkey help store",
+            "the keyring does not do its work: %s", plain->message);
     return error;
 }

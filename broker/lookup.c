@@ -94,7 +94,7 @@ static void client_secret_arrived(const Secret *value, const GError *error, gpoi
     if (!value) {
         GError *missing = NULL;
         error_set(&missing, POSTKEY_ERROR_CLIENT_NOT_FOUND,
-                  "its secret is no longer in the keyring",
+                  "its secret is no longer in the store of credentials",
                   "import it again: postkey client import FILE",
                   "the OAuth client of the provider %s is incomplete", lookup->provider->name);
         finish_owned(lookup, missing);

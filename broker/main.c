@@ -36,6 +36,7 @@ typedef struct {
     gboolean is_system;
     int ready_fd; /* -1: nobody waits for us */
     gboolean version;
+    char *help; /* to be printed; NULL: nobody asked */
 } Options;
 
 typedef struct {
@@ -50,8 +51,17 @@ typedef struct {
     Timer *farewell;   /* until when the end may be put off */
 } Broker;
 
+/* GLib writes an ellipsis, which a terminal may not have. Returns owned. */
+static char *help_in_ascii(GOptionContext *context)
+{
+    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+    g_auto(GStrv) parts = g_strsplit(text, "\u2026", -1);
+    return g_strjoinv("...", parts);
+}
+
 static gboolean parse_options(int argc, char **argv, Options *options, GError **error)
 {
+    gboolean help = FALSE;
     const GOptionEntry entries[] = {
         {"socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket, "Listen at PATH", "PATH"},
         {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration",
@@ -65,17 +75,19 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         {"ready-fd", 0, 0, G_OPTION_ARG_INT, &options->ready_fd,
          "Write READY to descriptor N once listening", "N"},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Print this", NULL},
         {0},
     };
     g_autoptr(GOptionContext) context =
         g_option_context_new("- hold refresh tokens, hand out access tokens");
-    g_option_context_set_summary(context, "postkey-broker keeps the refresh tokens of mail "
-                                          "accounts in the keyring, refreshes access tokens\n"
-                                          "unattended, and serves them over a Unix socket. It is "
-                                          "started by the first program that needs\n"
-                                          "it (postkey, postkey-send), or by systemd through its "
-                                          "socket; there is seldom a reason to start\n"
-                                          "it by hand. Accounts are managed with postkey(1).");
+    g_option_context_set_summary(context,
+                                 "postkey-broker keeps the refresh tokens of mail "
+                                 "accounts in the keyring, refreshes access tokens\n"
+                                 "unattended, and serves them over a Unix socket. It is "
+                                 "started by the first program that needs\n"
+                                 "it (postkey, postkey-send), or by systemd through its "
+                                 "socket; there is seldom a reason to start\n"
+                                 "it by hand. Accounts are managed with the command postkey.");
     g_option_context_set_description(
         context,
         "Environment:\n"
@@ -88,6 +100,7 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         "token\n"
         "is on its way into the keyring.\n");
     g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_set_help_enabled(context, FALSE); /* GLib's own would exit */
     if (!g_option_context_parse(context, &argc, &argv, error))
         return FALSE;
     if (argc > 1) {
@@ -95,6 +108,8 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
                   "there is no argument %s", argv[1]);
         return FALSE;
     }
+    if (help)
+        options->help = help_in_ascii(context);
     return TRUE;
 }
 
@@ -408,8 +423,9 @@ int main(int argc, char **argv)
     if (!ok) {
         g_autofree char *text = error_explain("postkey-broker", error);
         fputs(text, stderr);
-    } else if (options.version) {
-        rc = puts("postkey-broker " POSTKEY_VERSION) < 0 || fflush(stdout) != 0;
+    } else if (options.help || options.version) {
+        const char *text = options.help ? options.help : "postkey-broker " POSTKEY_VERSION "\n";
+        rc = fputs(text, stdout) < 0 || fflush(stdout) != 0;
     } else {
         harden();
         log_open("postkey-broker", level);
@@ -419,5 +435,6 @@ int main(int argc, char **argv)
     g_free(options.config);
     g_free(options.state_dir);
     g_free(options.log_level);
+    g_free(options.help);
     return rc;
 }

@@ -282,6 +282,28 @@ Account *methods_find_account(Methods *methods, Call *call)
     return account;
 }
 
+/* Who may send from the account sees it anyway, and hears why there is no token. FALSE: there is no
+ * such account for the peer. */
+static gboolean fail_sender(Methods *methods, Call *call, const GError *not_found)
+{
+    g_autoptr(GError) error = NULL;
+    MethodsViewer viewer = {
+        .policy = methods->context->policy, .peer = call_peer(call), .use = POLICY_SEND};
+    AccountsFilter filter = methods_filter(&viewer);
+    const Account *account =
+        g_error_matches(not_found, POSTKEY_ERROR, POSTKEY_ERROR_ACCOUNT_NOT_FOUND)
+            ? accounts_find_among(methods->accounts, &filter, call_string(call, "account"), NULL)
+            : NULL;
+    if (!account)
+        return FALSE;
+    error_set(&error, POSTKEY_ERROR_PERMISSION, NULL,
+              "send with postkey-send; for tokens, ask whoever runs the broker to name you in "
+              "tokens= of the account's section",
+              "send= of its section names this user or one of its groups, tokens= does not");
+    call_fail(call, error, account_identity(account).name);
+    return TRUE;
+}
+
 /* For managers the accounts are all there are, and the default one is what the configuration says.
  */
 Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use)
@@ -294,7 +316,7 @@ Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use)
     AccountsFilter filter = methods_filter(&viewer);
     Account *account =
         accounts_find_among(methods->accounts, &filter, call_string(call, "account"), &error);
-    if (!account)
+    if (!account && !(use == POLICY_TOKENS && fail_sender(methods, call, error)))
         methods_fail_account(methods, call, &filter, error);
     return account;
 }

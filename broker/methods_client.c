@@ -28,15 +28,21 @@ static void import_hung_up(gpointer data)
     ((Import *)data)->call = NULL;
 }
 
-static cJSON *describe(const char *provider, const char *client_id, gboolean has_secret,
-                       LookupClientSource source)
+static const char *source_name(const Context *context, LookupClientSource source)
+{
+    if (source == LOOKUP_CLIENT_OF_CONFIG)
+        return "configuration";
+    return store_switch_current(context->stores) == STORE_SEALED_FILE ? "sealed_file" : "keyring";
+}
+
+static cJSON *describe(const Context *context, const char *provider, const char *client_id,
+                       gboolean has_secret, LookupClientSource source)
 {
     cJSON *client = cJSON_CreateObject();
     json_add_string(client, "provider", provider);
     json_add_string(client, "client_id", client_id);
     cJSON_AddBoolToObject(client, "secret", has_secret);
-    json_add_string(client, "source",
-                    source == LOOKUP_CLIENT_OF_CONFIG ? "configuration" : "keyring");
+    json_add_string(client, "source", source_name(context, source));
     return client;
 }
 
@@ -55,8 +61,9 @@ static void secret_stored(const GError *error, gpointer data)
     } else if (import->call) {
         cJSON *reply = cJSON_CreateObject();
         cJSON_AddItemToObject(reply, "client",
-                              describe(import->provider, import->client_id,
-                                       import->client_secret != NULL, LOOKUP_CLIENT_OF_KEYRING));
+                              describe(import->methods->context, import->provider,
+                                       import->client_id, import->client_secret != NULL,
+                                       LOOKUP_CLIENT_OF_KEYRING));
         call_reply(import->call, reply);
     }
     import_free(import);
@@ -140,7 +147,7 @@ static void add_client(cJSON *list, const Context *context, const char *provider
     gboolean has_secret = FALSE;
     LookupClientSource source = lookup_client(context, provider, &client_id, &has_secret);
     if (source != LOOKUP_NO_CLIENT)
-        cJSON_AddItemToArray(list, describe(provider, client_id, has_secret, source));
+        cJSON_AddItemToArray(list, describe(context, provider, client_id, has_secret, source));
 }
 
 void method_get_clients(Methods *methods, Call *call)
@@ -181,7 +188,7 @@ void method_remove_client(Methods *methods, Call *call)
     if (!state_client(methods->context->state, provider)) {
         g_autoptr(GError) error = NULL;
         error_set(&error, POSTKEY_ERROR_REFUSED, NULL, "list them with: postkey client list",
-                  "no client of the provider %s is in the keyring", provider);
+                  "no client of the provider %s is kept here", provider);
         call_fail(call, error, NULL);
         return;
     }

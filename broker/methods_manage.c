@@ -95,7 +95,10 @@ void method_unlock(Methods *methods, Call *call)
 Policy *methods_policy(const Context *context)
 {
     static const PolicyNames names = {.user = users_uid, .group = users_gid};
-    return policy_new(context->config, context->is_system, &names);
+    Policy *policy = policy_new(context->config, context->is_system, &names);
+    for (const char *const *warning = policy_warnings(policy); *warning; warning++)
+        log_warning("%s", *warning);
+    return policy;
 }
 
 gboolean methods_reload(Methods *methods, GError **error)
@@ -119,8 +122,11 @@ gboolean methods_reload(Methods *methods, GError **error)
 void method_reload(Methods *methods, Call *call)
 {
     g_autoptr(GError) error = NULL;
-    if (methods_reload(methods, &error))
-        call_reply(call, NULL);
-    else
+    if (!methods_reload(methods, &error)) {
         call_fail(call, error, NULL);
+        return;
+    }
+    cJSON *reply = cJSON_CreateObject();
+    json_add_strings(reply, "warnings", policy_warnings(methods->context->policy));
+    call_reply(call, reply);
 }

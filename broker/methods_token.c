@@ -85,8 +85,7 @@ static void wait_hung_up(gpointer data)
     wait_free(wait);
 }
 
-static Wait *wait_start(Methods *methods, Call *call, Account *account, gint64 min_validity_s,
-                        gint64 timeout_s)
+static Wait *wait_new(Methods *methods, Call *call, const Account *account)
 {
     Wait *wait = g_new0(Wait, 1);
     *wait = (Wait){.methods = methods, .call = call, .reply = reply_token};
@@ -94,7 +93,6 @@ static Wait *wait_start(Methods *methods, Call *call, Account *account, gint64 m
     wait->provider = g_strdup(account_identity(account).provider);
     wait->mechanisms = mechanisms_of(methods, account);
     call_on_hangup(call, wait_hung_up, wait);
-    wait->waiter = account_wait_token(account, min_validity_s, timeout_s, token_arrived, wait);
     return wait;
 }
 
@@ -111,7 +109,9 @@ void method_get_token(Methods *methods, Call *call)
         reply_cached(methods, call, account, &token);
         return;
     }
-    (void)wait_start(methods, call, account, min_validity_s, MIN(timeout_s, ACCOUNT_TIMEOUT_MAX_S));
+    Wait *wait = wait_new(methods, call, account);
+    wait->waiter = account_wait_token(account, min_validity_s,
+                                      MIN(timeout_s, ACCOUNT_TIMEOUT_MAX_S), token_arrived, wait);
 }
 
 void method_refresh(Methods *methods, Call *call)
@@ -119,11 +119,9 @@ void method_refresh(Methods *methods, Call *call)
     Account *account = methods_find_account(methods, call);
     if (!account)
         return;
-    account_drop_token(account);
-    account_retry_now(account);
-    Wait *wait =
-        wait_start(methods, call, account, ACCOUNT_MIN_VALIDITY_DEFAULT, ACCOUNT_TIMEOUT_DEFAULT_S);
+    Wait *wait = wait_new(methods, call, account);
     wait->reply = reply_refreshed;
+    wait->waiter = account_renew_token(account, ACCOUNT_TIMEOUT_DEFAULT_S, token_arrived, wait);
 }
 
 /* Who holds a token has shown that it may send; the queue service holds those of others. */

@@ -95,6 +95,7 @@ static void leave_everything(int fd)
     (void)prctl(PR_SET_NAME, "postkey-notify"); /* for ps */
     (void)signal(SIGINT, SIG_IGN);              /* the terminal's is for the broker */
     (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN); /* of a whole group (systemd): we end with the broker */
 }
 
 G_NORETURN static void be_helper(int fd)

@@ -1,7 +1,5 @@
 #include "policy.h"
 
-#include "log.h"
-
 #include <string.h>
 #include <unistd.h>
 
@@ -19,12 +17,22 @@ struct Policy {
     gboolean is_system;
     uid_t queue_uid;
     GHashTable *accounts; /* name -> Rules */
+    GPtrArray *warnings;  /* of char */
 };
 
 /* ---- from the configuration ---- */
 
-static void add_member(Members *members, const char *member, const char *account,
-                       const PolicyNames *names)
+static void warn_unknown(const Policy *policy, const char *account, const char *kind,
+                         const char *name)
+{
+    g_ptr_array_add(
+        policy->warnings,
+        g_strdup_printf("%s: there is no %s%s; it allows nobody until a reload finds it", account,
+                        kind, name));
+}
+
+static void add_member(const Policy *policy, Members *members, const char *member,
+                       const char *account, const PolicyNames *names)
 {
     uid_t uid;
     gid_t gid;
@@ -35,23 +43,21 @@ static void add_member(Members *members, const char *member, const char *account
         if (names->group(member + strlen("group:"), &gid))
             g_array_append_val(members->gids, gid);
         else
-            log_warning("%s: there is no %s; it allows nobody until a reload finds it", account,
-                        member);
+            warn_unknown(policy, account, "", member);
     } else if (names->user(member, &uid)) {
         g_array_append_val(members->uids, uid);
     } else {
-        log_warning("%s: there is no user %s; it allows nobody until a reload finds it", account,
-                    member);
+        warn_unknown(policy, account, "user ", member);
     }
 }
 
-static void read_members(Members *members, char **list, const char *account,
+static void read_members(const Policy *policy, Members *members, char **list, const char *account,
                          const PolicyNames *names)
 {
     members->uids = g_array_new(FALSE, FALSE, sizeof(uid_t));
     members->gids = g_array_new(FALSE, FALSE, sizeof(gid_t));
     for (char **member = list; member && *member; member++)
-        add_member(members, *member, account, names);
+        add_member(policy, members, *member, account, names);
 }
 
 static void clear_members(Members *members)
@@ -72,16 +78,18 @@ Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *
 {
     Policy *policy = g_new0(Policy, 1);
     policy->is_system = is_system;
+    policy->warnings = g_ptr_array_new_with_free_func(g_free);
     policy->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, rules_free);
     if (!is_system || !names->user(config->queue_user, &policy->queue_uid))
         policy->queue_uid = POLICY_NOBODY;
     for (guint i = 0; is_system && i < config->accounts->len; i++) {
         const ConfigAccount *section = g_ptr_array_index(config->accounts, i);
         Rules *rules = g_new0(Rules, 1);
-        read_members(&rules->tokens, section->tokens, section->name, names);
-        read_members(&rules->send, section->send, section->name, names);
+        read_members(policy, &rules->tokens, section->tokens, section->name, names);
+        read_members(policy, &rules->send, section->send, section->name, names);
         g_hash_table_insert(policy->accounts, g_strdup(section->name), rules);
     }
+    g_ptr_array_add(policy->warnings, NULL);
     return policy;
 }
 
@@ -90,10 +98,16 @@ void policy_free(Policy *policy)
     if (!policy)
         return;
     g_hash_table_unref(policy->accounts);
+    g_ptr_array_unref(policy->warnings);
     g_free(policy);
 }
 
 /* ---- questions ---- */
+
+const char *const *policy_warnings(const Policy *policy)
+{
+    return (const char *const *)policy->warnings->pdata;
+}
 
 static gboolean is_manager(uid_t uid)
 {

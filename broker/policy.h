@@ -23,10 +23,13 @@ typedef enum { POLICY_SEND, POLICY_TOKENS } PolicyUse;
 #define POLICY_NOBODY ((uid_t)-1)
 
 /* Of a configuration: the rules are copied, names are looked up now. One that is not known allows
- * nobody, and is logged. is_system: other users may connect. Returns owned. */
+ * nobody, and is among the warnings. is_system: other users may connect. Returns owned. */
 Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *names);
 void policy_free(Policy *policy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_free)
+
+/* What a person has to hear about these rules, a sentence each. Borrowed. */
+const char *const *policy_warnings(const Policy *policy);
 
 /* Looked at when a connection is accepted, before a byte of it is read. */
 gboolean policy_may_connect(const Policy *policy, uid_t uid);

@@ -354,7 +354,7 @@ gboolean store_sealed_file_init(Store *store, char **path, GError **error)
         error_set(error, POSTKEY_ERROR_REFUSED, "their key was lost; a new one cannot open them",
                   "put the old key back from its copy; or remove those files, and then sign in "
                   "again (postkey authorize)",
-                  "there are %u sealed credentials already, in %s", files->len,
+                  "there are sealed credentials already (%u), in %s", files->len,
                   sealed->folder.path);
         return FALSE;
     }

@@ -19,6 +19,7 @@
 
 struct BrokerClient {
     int fd;
+    gboolean is_system; /* the broker of the machine */
     VarlinkBuffer *received;
 };
 
@@ -76,6 +77,15 @@ static gboolean person_has_accounts(void)
     return g_file_test(file, G_FILE_TEST_EXISTS);
 }
 
+/* Whether the machine is set up to have a broker, and the caller has no accounts elsewhere. */
+static gboolean is_systems_turn(void)
+{
+    g_autofree char *folder = g_path_get_dirname(PATHS_SYSTEM_SOCKET);
+    gboolean set_up = g_file_test(folder, G_FILE_TEST_IS_DIR) ||
+                      g_file_test(PATHS_SYSTEM_CONFIG, G_FILE_TEST_EXISTS);
+    return set_up && !person_has_accounts();
+}
+
 /* Where to call; *own says that it is the person's own broker, which may be started. Returns owned.
  */
 static char *find_socket(PathsScope scope, gboolean *own, GError **error)
@@ -101,6 +111,14 @@ static char *find_socket(PathsScope scope, gboolean *own, GError **error)
                            (geteuid() != 0 && (is_socket(user) || person_has_accounts()));
     if (!prefer_user)
         return g_strdup(PATHS_SYSTEM_SOCKET);
+    if (!user && scope == PATHS_ANY && is_systems_turn()) {
+        error_set(error, POSTKEY_ERROR_UNAVAILABLE,
+                  "the broker of this machine does not run; one of your own would need the runtime "
+                  "folder that a login session provides, and there is none",
+                  "start the system's broker (with systemd: systemctl start postkey-broker.socket)",
+                  "no broker at %s", PATHS_SYSTEM_SOCKET);
+        return NULL;
+    }
     if (!user) {
         g_propagate_error(error, g_steal_pointer(&no_runtime));
         return NULL;
@@ -222,6 +240,7 @@ static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64
     }
     BrokerClient *client = g_new0(BrokerClient, 1);
     client->fd = fd;
+    client->is_system = strcmp(path, PATHS_SYSTEM_SOCKET) == 0;
     client->received = varlink_buffer_new_for_answers();
     return client;
 }
@@ -336,11 +355,14 @@ static const RemoteError remote_errors[] = {
     {INTERFACE "ClientNotFound", POSTKEY_ERROR_CLIENT_NOT_FOUND,
      "there is no OAuth client for the provider %s"},
     {INTERFACE "AuthorizationRequired", POSTKEY_ERROR_AUTHORIZATION, "%s is not authorized"},
+    {INTERFACE "TokensDenied", POSTKEY_ERROR_PERMISSION,
+     "this user may send from %s, but gets no tokens for it"},
     {INTERFACE "ConfigurationError", POSTKEY_ERROR_CONFIGURATION,
      "%s cannot work as it is configured"},
     {INTERFACE "Unavailable", POSTKEY_ERROR_UNAVAILABLE, "%s cannot be served right now"},
     {INTERFACE "KeyringLocked", POSTKEY_ERROR_KEYRING_LOCKED, "the keyring is locked"},
-    {INTERFACE "KeyringUnavailable", POSTKEY_ERROR_KEYRING_UNAVAILABLE, "there is no keyring"},
+    {INTERFACE "KeyringUnavailable", POSTKEY_ERROR_KEYRING_UNAVAILABLE,
+     "the credentials are out of reach"},
     {INTERFACE "Throttled", POSTKEY_ERROR_THROTTLED, "%s has to wait"},
     {INTERFACE "Cancelled", POSTKEY_ERROR_CANCELLED, "cancelled"},
     {"org.varlink.service.PermissionDenied", POSTKEY_ERROR_PERMISSION,
@@ -376,7 +398,7 @@ static const char *standard_meaning(PostkeyErrorCode code)
         return "root and the user that the broker runs as may do everything, others only what is "
                "set up for them";
     case POSTKEY_ERROR_REFUSED:
-        return "it cannot be used; nothing was changed";
+        return "the broker does not do it; nothing was changed";
     case POSTKEY_ERROR_CONFIGURATION:
         return "the broker cannot work like this; nothing was changed";
     default:
@@ -427,6 +449,19 @@ static void set_known_error(GError **error, const RemoteError *known, const cJSO
     g_propagate_error(error, made);
 }
 
+/* What is to be typed has to reach the broker that said it. */
+static void name_system(GError *error)
+{
+    static const char command[] = "\\bpostkey (?=(?:accounts|add|authorize|client|forget|refresh|"
+                                  "reload|revoke|store|token|unlock)\\b)";
+    if (!error_remedy(error))
+        return;
+    g_autoptr(GRegex) regex = g_regex_new(command, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT, NULL);
+    g_autofree char *remedy =
+        g_regex_replace_literal(regex, error_remedy(error), -1, 0, "postkey --system ", 0, NULL);
+    error_set_remedy(error, remedy);
+}
+
 static void set_remote_error(GError **error, const char *name, const cJSON *parameters)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(remote_errors); i++) {
@@ -455,7 +490,11 @@ cJSON *broker_client_receive(BrokerClient *client, gboolean *continues, gint64 t
     if (continues)
         *continues = reply.continues;
     if (reply.error) {
-        set_remote_error(error, reply.error, reply.parameters);
+        GError *remote = NULL;
+        set_remote_error(&remote, reply.error, reply.parameters);
+        if (client->is_system)
+            name_system(remote);
+        g_propagate_error(error, remote);
         return NULL;
     }
     return g_steal_pointer(&reply.parameters);

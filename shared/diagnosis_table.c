@@ -162,6 +162,12 @@ MEANS(malformed, MESSAGE, GIVE_UP, 0, "the message is malformed in the server's 
       "check the header of the message and its MIME structure");
 MEANS(bad_content, MESSAGE, GIVE_UP, 0, "the server refuses the content of the message",
       "look for links and attachments that it may take for spam");
+MEANS(
+    unauthenticated, MESSAGE, GIVE_UP, 0,
+    "the domain of From does not vouch for the way this message went: its SPF, DKIM or DMARC does "
+    "not name this provider",
+    "send with the account's own address in From; for a domain of your own, enter the provider's "
+    "SPF and DKIM in its DNS");
 MEANS(policy, MESSAGE, GIVE_UP, 0, "the server refuses the message by a policy of its own",
       "look for links and attachments that it may take for spam, and for a From that is "
       "not the account's");
@@ -306,6 +312,11 @@ const DiagnosisRow diagnosis_rows[] = {
     {ENVELOPE, NULL, 554, "5.7.0", NULL, &bad_content},
     {ENVELOPE, NULL, 550, "5.7.0", NULL, &policy},
     {ENVELOPE, NULL, 550, "5.7.1", NULL, &spam},
+    /* RFC 7372, and DMARC as Google counts it */
+    {ENVELOPE, NULL, 550, "5.7.20", NULL, &unauthenticated},
+    {ENVELOPE, NULL, 550, "5.7.22", NULL, &unauthenticated},
+    {ENVELOPE, NULL, 550, "5.7.23", NULL, &unauthenticated},
+    {ENVELOPE, NULL, 550, "5.7.26", NULL, &unauthenticated},
     /* ---- temporary ---- */
     {ANYWHERE, NULL, 421, "4.7.28", NULL, &slowed_down},
     {ANYWHERE, NULL, 421, NULL, "too many connections", &too_many_connections},

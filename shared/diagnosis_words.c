@@ -35,6 +35,9 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("connection reset", NETWORK, TRY_LATER, 0,
           "the other side, or something on the way, cut the connection",
           "try again; where it happens each time, another port or network"),
+    WORDS("SSL_ERROR_SYSCALL", NETWORK, TRY_LATER, 0,
+          "the other side, or something on the way, cut the connection in the midst of TLS",
+          "try again; where it happens each time, another port or network"),
     WORDS("no route to host", NETWORK, TRY_LATER, 0, "there is no way to this machine from here",
           "check the network of this machine"),
     WORDS("network is unreachable", NETWORK, TRY_LATER, 0,
@@ -181,6 +184,10 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("username and password not accepted", ACCOUNT, NEW_TOKEN, 0,
           "the server does not accept the login: a password where a token belongs, or a token that "
           "is over",
+          AUTHORIZE_AGAIN),
+    WORDS("authentication failed", ACCOUNT, NEW_TOKEN, 0,
+          "the server does not accept the login: a password where a token belongs, a token that is "
+          "over, or one of another account",
           AUTHORIZE_AGAIN),
     WORDS("application-specific password", ACCOUNT, GIVE_UP, 0,
           "the server takes no ordinary password for this account", AUTHORIZE_AGAIN),

@@ -67,6 +67,31 @@ char *paths_user_config(void)
     return g_build_filename(g_get_user_config_dir(), "postkey", "postkey.conf", NULL);
 }
 
+static gboolean check_owner(const char *dir, const struct stat *st, GError **error)
+{
+    if (st->st_uid == geteuid())
+        return TRUE;
+    g_autofree char *mend =
+        g_strdup_printf("run this as uid %u; a folder that should be yours: chown it to yourself",
+                        (guint)st->st_uid);
+    error_set(error, POSTKEY_ERROR_IO,
+              "what postkey keeps in a folder is for its owner alone, and you are another user",
+              mend, "the folder %s belongs to uid %u, and this runs as uid %u", dir,
+              (guint)st->st_uid, (guint)geteuid());
+    return FALSE;
+}
+
+static gboolean check_mode(const char *dir, const struct stat *st, GError **error)
+{
+    if (!(st->st_mode & 077))
+        return TRUE;
+    g_autofree char *mend = g_strdup_printf("chmod 700 '%s'", dir);
+    error_set(error, POSTKEY_ERROR_IO, "others could read or replace what postkey keeps there",
+              mend, "the folder %s is open to others (mode %03o)", dir,
+              (guint)(st->st_mode & 0777));
+    return FALSE;
+}
+
 gboolean paths_private_dir(const char *dir, GError **error)
 {
     struct stat st;
@@ -81,14 +106,7 @@ gboolean paths_private_dir(const char *dir, GError **error)
                   "put a real folder in its place", "%s is not a folder", dir);
         return FALSE;
     }
-    if (st.st_uid != geteuid() || (st.st_mode & 077)) {
-        g_autofree char *mend = g_strdup_printf("chown it to yourself, and: chmod 700 '%s'", dir);
-        error_set(error, POSTKEY_ERROR_IO, "others could read or replace what postkey keeps there",
-                  mend, "the folder %s is open to others (mode %03o, uid %u)", dir,
-                  (guint)(st.st_mode & 0777), (guint)st.st_uid);
-        return FALSE;
-    }
-    return TRUE;
+    return check_owner(dir, &st, error) && check_mode(dir, &st, error);
 }
 
 char *paths_sibling_program(const char *name)

@@ -24,7 +24,9 @@ static const struct {
     {POSTKEY_ERROR_THROTTLED, 4, "try again later", NULL},
     {POSTKEY_ERROR_KEYRING_LOCKED, 5, "unlock the keyring: postkey unlock", NULL},
     {POSTKEY_ERROR_KEYRING_UNAVAILABLE, 5,
-     "start a keyring that speaks the Secret Service (GNOME Keyring, KWallet, KeePassXC)", NULL},
+     "start a keyring that speaks the Secret Service (GNOME Keyring, KWallet, KeePassXC), or keep "
+     "sealed files: postkey help store",
+     NULL},
     {POSTKEY_ERROR_PERMISSION, 6, "ask whoever runs this broker, or use your own: --user", NULL},
     {POSTKEY_ERROR_CANCELLED, EXIT_ANYTHING_ELSE, NULL, NULL},
     {POSTKEY_ERROR_PROTOCOL, EXIT_ANYTHING_ELSE,

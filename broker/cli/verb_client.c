@@ -71,8 +71,7 @@ static gboolean print_clients(const cJSON *clients, GError **error)
         (void)json_bool(client, "secret", &secret); /* unknown is none */
         g_autofree char *provider = output_printable(json_string_or(client, "provider", "?"));
         g_autofree char *id = output_printable(json_string_or(client, "client_id", "?"));
-        g_autofree char *source = output_printable(json_string_or(client, "source", "?"));
-        const char *cells[] = {provider, id, secret ? "yes" : "no", source};
+        const char *cells[] = {provider, id, secret ? "yes" : "no", client_place(client)};
         table_add(table, cells);
     }
     g_autofree char *text = table_format(table);
@@ -161,12 +160,13 @@ const Verb verb_client_import = {
     .name = "client import",
     .synopsis = "FILE|-",
     .summary = "keep the client in a downloaded client_secret.json",
-    .teaching = "Takes the file that Google's console offers for download, for a client of type\n"
-                "\"Desktop app\"; - is stdin. The client goes into the keyring; then the file may\n"
-                "be deleted.\n"
-                "\n"
-                "  postkey client import ~/Downloads/client_secret_123.json\n"
-                "  ssh laptop cat client_secret.json | postkey client import -\n",
+    .teaching =
+        "Takes the file that Google's console offers for download, for a client of type\n"
+        "\"Desktop app\"; - is stdin. The client is kept with the other credentials; then the\n"
+        "file may be deleted.\n"
+        "\n"
+        "  postkey client import ~/Downloads/client_secret_123.json\n"
+        "  ssh laptop cat client_secret.json | postkey client import -\n",
     .options = import_options,
     .positionals_min = 1,
     .positionals_max = 1,
@@ -197,7 +197,7 @@ const Verb verb_client_list = {
 const Verb verb_client_remove = {
     .name = "client remove",
     .synopsis = "PROVIDER",
-    .summary = "delete the client of a provider from the keyring",
+    .summary = "delete the client of a provider",
     .teaching = "Accounts that were authorized with it cannot be refreshed any more.\n"
                 "\n"
                 "  postkey client remove google\n",

@@ -53,6 +53,42 @@ static gboolean find_reply(const char *words, Pasted *pasted)
     return TRUE;
 }
 
+/* The codes with which servers send these enhanced ones (RFC 4954, RFC 5248, the vendors' pages).
+ */
+static const struct {
+    const char *enhanced;
+    guint code;
+} usual_codes[] = {
+    {"5.7.8", 535},   {"5.7.139", 535}, {"5.7.3", 535}, {"5.7.9", 534}, {"5.7.14", 534},
+    {"5.7.0", 530},   {"5.7.11", 538},  {"4.7.0", 454}, {"5.3.4", 552}, {"5.2.3", 552},
+    {"5.2.2", 552},   {"4.2.2", 452},   {"4.5.3", 452}, {"4.3.2", 432}, {"4.7.28", 421},
+    {"5.1.2", 553},   {"5.5.1", 503},   {"5.5.2", 500}, {"5.5.4", 501}, {"5.6.0", 554},
+    {"5.2.252", 554},
+};
+
+static guint usual_code(const char *enhanced)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(usual_codes); i++)
+        if (strcmp(usual_codes[i].enhanced, enhanced) == 0)
+            return usual_codes[i].code;
+    return *enhanced == '4' ? 450 : 550;
+}
+
+/* An enhanced status code that stands alone, and is no part of an address. FALSE: there is none. */
+static gboolean find_enhanced(const char *words, Pasted *pasted)
+{
+    static const char pattern[] =
+        "(?<![0-9.])([45]\\.[0-9]{1,3}\\.[0-9]{1,3})(?!\\.?[0-9])[ :]*(.*)";
+    g_autoptr(GRegex) regex = g_regex_new(pattern, G_REGEX_DOTALL, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+    if (!g_regex_match(regex, words, 0, &match))
+        return FALSE;
+    pasted->enhanced = g_match_info_fetch(match, 1);
+    pasted->text = g_match_info_fetch(match, 2);
+    pasted->code = usual_code(pasted->enhanced);
+    return TRUE;
+}
+
 /* ---- what postkey does about it ---- */
 
 static const char *conduct(const Diagnosis *diagnosis)
@@ -188,12 +224,13 @@ static gboolean explain_words(const Arguments *arguments, const char *words, GEr
 {
     const Diagnosis *diagnosis = diagnosis_of_words(words);
     if (!diagnosis) {
+        /* Exits with 1: the command was right, and the answer is that there is none. */
         error_set(
-            error, POSTKEY_ERROR_REFUSED,
+            error, POSTKEY_ERROR_PROTOCOL,
             "these words hold no reply of a mail server (\"535 5.7.8 ...\") and no error that "
-            "postkey "
-            "knows",
-            "give the whole line of the log, with its numbers; docs/troubleshooting.md has more",
+            "postkey knows",
+            "give the whole line of the log, with its numbers; the documentation "
+            "(share/doc/postkey/docs/troubleshooting.md) has more",
             "postkey does not know this error");
         return FALSE;
     }
@@ -210,8 +247,10 @@ static gboolean run_explain(const Arguments *arguments, GError **error)
 {
     const char *words = arguments_positional(arguments, 0);
     g_auto(Pasted) pasted = {0};
-    return find_reply(words, &pasted) ? explain_reply(arguments, &pasted, error)
-                                      : explain_words(arguments, words, error);
+    gboolean is_reply =
+        find_reply(words, &pasted) || (!diagnosis_of_words(words) && find_enhanced(words, &pasted));
+    return is_reply ? explain_reply(arguments, &pasted, error)
+                    : explain_words(arguments, words, error);
 }
 
 static const OptionSpec options[] = {

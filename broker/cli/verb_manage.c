@@ -88,6 +88,11 @@ static gboolean run_reload(const Arguments *arguments, GError **error)
                                                BROKER_CALLS_PROVIDER_MS, error);
     if (!reply)
         return FALSE;
+    g_auto(GStrv) warnings = json_strings(reply, "warnings");
+    for (char **warning = warnings; warning && *warning; warning++) {
+        g_autofree char *words = output_printable(*warning);
+        output_remark("warning: %s\n", words);
+    }
     output_remark("the configuration is read again\n");
     return TRUE;
 }
@@ -100,9 +105,10 @@ static const OptionSpec revoke_options[] = {
 const Verb verb_refresh = {
     .name = "refresh",
     .synopsis = "ACCOUNT",
-    .summary = "drop the cached access token and get a new one",
+    .summary = "get a new access token, however long this one is good for",
     .teaching = "Programs never need this: the broker refreshes by itself. It shows whether the\n"
-                "provider still takes the authorization.\n"
+                "provider still takes the authorization. Without an answer of the provider the\n"
+                "present token stays.\n"
                 "\n"
                 "  postkey refresh you@gmail.com\n",
     .positionals_min = 1,

@@ -22,6 +22,16 @@ static void append_escaped(GString *text, const char *value)
     }
 }
 
+/* As short as it can be without becoming another number: 0.1, and no 0.10000000000000001. */
+static void append_number(GString *text, double value)
+{
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    (void)g_ascii_formatd(number, sizeof number, "%.15g", value);
+    if (g_ascii_strtod(number, NULL) < value || g_ascii_strtod(number, NULL) > value)
+        (void)g_ascii_dtostr(number, sizeof number, value);
+    g_string_append_printf(text, " %s\n", number);
+}
+
 static void append_labels(GString *text, const cJSON *labels)
 {
     const cJSON *label;
@@ -38,7 +48,6 @@ static void append_labels(GString *text, const cJSON *labels)
 
 static gboolean append_family(GString *text, const cJSON *family, GError **error)
 {
-    char number[G_ASCII_DTOSTR_BUF_SIZE];
     const cJSON *samples = NULL, *sample;
     const char *name = json_string_or(family, "name", NULL);
     if (!name || json_array(family, "samples", &samples) != JSON_FOUND)
@@ -54,8 +63,7 @@ static gboolean append_family(GString *text, const cJSON *family, GError **error
             return broker_calls_missing("GetMetrics", "a value", error);
         g_string_append(text, name);
         append_labels(text, cJSON_GetObjectItemCaseSensitive(sample, "labels"));
-        g_string_append_printf(text, " %s\n",
-                               g_ascii_dtostr(number, sizeof number, value->valuedouble));
+        append_number(text, value->valuedouble);
     }
     return TRUE;
 }
@@ -97,7 +105,7 @@ const Verb verb_metrics = {
         "from a timer of root's:\n"
         "\n"
         "  postkey metrics\n"
-        "  postkey metrics --output /var/lib/prometheus/node-exporter/postkey.prom\n",
+        "  postkey --system metrics --output /var/lib/prometheus/node-exporter/postkey.prom\n",
     .options = metrics_options,
     .run = run_metrics,
 };

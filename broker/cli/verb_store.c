@@ -99,6 +99,11 @@ static gboolean run_status(const Arguments *arguments, GError **error)
 
 /* ---- init, move, rekey ---- */
 
+static void remark_count(gint64 count, const char *what)
+{
+    output_remark("%" G_GINT64_FORMAT " credential%s %s\n", count, count == 1 ? "" : "s", what);
+}
+
 static gboolean run_init(const Arguments *arguments, GError **error)
 {
     g_autoptr(cJSON) reply = call(arguments, "InitStore", NULL, error);
@@ -123,8 +128,8 @@ static gboolean run_move(const Arguments *arguments, GError **error)
     if (!reply)
         return FALSE;
     g_autofree char *configured = printable_member(reply, "configured");
-    output_remark("%" G_GINT64_FORMAT " credentials moved; the store in use is %s\n",
-                  json_int_or(reply, "moved", 0), to);
+    remark_count(json_int_or(reply, "moved", 0), "moved");
+    output_remark("the store in use is %s\n", to);
     if (configured)
         output_remark("postkey.conf still says store=%s: write store=%s there\n", configured, to);
     return TRUE;
@@ -136,8 +141,7 @@ static gboolean run_rekey(const Arguments *arguments, GError **error)
     if (!reply)
         return FALSE;
     g_autofree char *file = printable_member(reply, "key_file");
-    output_remark("%" G_GINT64_FORMAT " credentials sealed with a new key\n",
-                  json_int_or(reply, "resealed", 0));
+    remark_count(json_int_or(reply, "resealed", 0), "sealed with a new key");
     if (flag_member(reply, "of_systemd"))
         output_remark("In the unit, put the credential postkey-store-key.new in the place of\n"
                       "postkey-store-key now, and restart the broker.\n");
@@ -170,6 +174,7 @@ const Verb verb_store = {
                 "encrypted files (sealed-file), whose key is a file or comes from systemd. For a\n"
                 "server:\n"
                 "\n"
+                "  mkdir -p ~/.config/postkey\n"
                 "  printf '[broker]\\nstore=sealed-file\\n' >> ~/.config/postkey/postkey.conf\n"
                 "  postkey store init\n"
                 "  postkey authorize you@gmail.com\n",

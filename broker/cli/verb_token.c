@@ -2,6 +2,7 @@
 #include "errors.h"
 #include "output.h"
 #include "sasl.h"
+#include "times.h"
 #include "verb_list.h"
 
 #include <string.h>
@@ -20,6 +21,19 @@ static cJSON *get_token(const Arguments *arguments, GError **error)
     json_add_time(parameters, "timeout", timeout_s);
     return broker_calls_once(arguments_scope(arguments), "GetToken", parameters,
                              timeout_s * 1000 + TIMEOUT_MARGIN_MS, error);
+}
+
+/* The broker asks no provider for what it does not give. */
+static void remark_short_life(const Arguments *arguments, const cJSON *reply)
+{
+    gint64 wanted_s = arguments_number(arguments, "min-validity", -1);
+    gint64 expires = json_int_or(reply, "expires", -1);
+    gint64 left_s = expires - times_now();
+    if (expires < 0 || left_s >= wanted_s)
+        return;
+    output_remark("postkey: this token is good for %" G_GINT64_FORMAT
+                  " s, not for %" G_GINT64_FORMAT " s: the provider gives none that lives longer\n",
+                  MAX(left_s, 0), wanted_s);
 }
 
 static gboolean print_sasl(Secret *response, GError **error)
@@ -55,6 +69,7 @@ static gboolean run_token(const Arguments *arguments, GError **error)
     cJSON *reply = get_token(arguments, error);
     if (!reply)
         return FALSE;
+    remark_short_life(arguments, reply);
     gboolean ok = print_reply(reply, format ? format : "raw", error);
     json_wipe(reply);
     return ok;
@@ -65,7 +80,8 @@ static const OptionSpec token_options[] = {
      .kind = OPTION_NUMBER,
      .placeholder = "SECONDS",
      .maximum = 86400,
-     .help = "the token is good for at least so long (60)"},
+     .help = "the token is good for at least so long (60); of more than four fifths of\n"
+             "a token's life (48 minutes at Google) there is only a warning"},
     {.name = "timeout",
      .kind = OPTION_NUMBER,
      .placeholder = "SECONDS",

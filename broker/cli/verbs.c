@@ -73,8 +73,14 @@ const Verb *verbs_find(char *const *words, guint count, guint *taken)
 
 static void set_unknown(GError **error, const char *word)
 {
-    error_set(error, POSTKEY_ERROR_USAGE, NULL, "list the verbs: postkey --help",
-              "there is no verb \"%s\"", word);
+    if (*word == '-')
+        error_set(error, POSTKEY_ERROR_USAGE, NULL,
+                  "before the verb stands --user or --system, and nothing else; all others stand "
+                  "behind it: postkey --help",
+                  "there is no option %s", word);
+    else
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, "list the verbs: postkey --help",
+                  "there is no verb \"%s\"", word);
 }
 
 static gboolean run_help(const Arguments *arguments, GError **error)

@@ -55,13 +55,17 @@ def test_two_accounts_and_none_named(ready):
 
 
 USAGE = [["nonsense"], ["token", "--colour", "blue"], ["token", "a", "b"], ["token", "--format", "xml"], ["revoke"],
-         ["token", "--min-validity", "-1"], ["authorize"], ["client"]]
+         ["token", "--min-validity", "-1"], ["authorize"], ["client"], ["--sytem", "accounts"]]
 
 
 @pytest.mark.parametrize("arguments", USAGE, ids=[" ".join(a) for a in USAGE])
 def test_wrong_usage_exits_2_and_teaches(shared_ready, arguments):
     result = shared_ready.postkey(*arguments)
     assert result.code == 2 and result.out == "" and "What to do:" in result.err
+
+
+def test_an_option_that_there_is_not_is_no_verb(shared_ready):
+    shared_ready.postkey("--sytem", "accounts").failed(2, "no option --sytem", "--system")
 
 
 @pytest.mark.parametrize("address", ["you", "@gmail.test", "you@", "you @gmail.test", "you@gmail.test\n"])
@@ -74,6 +78,7 @@ def test_each_program_tells_its_version_and_its_help(name):
     for option in ("--version", "--help"):
         done = subprocess.run([program(name), option], capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0 and done.stderr == ""
+        assert "?]" not in done.stdout and "\u2026" not in done.stdout
         assert ("0.1" if option == "--version" else name) in done.stdout
 
 

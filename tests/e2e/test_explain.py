@@ -18,6 +18,11 @@ import pytest
     ("smtp.gmail.com port 587: Connection timed out", "465"),
     ("certificate verify failed: unable to get local issuer certificate", "ca-certificates"),
     ("Token request failed: invalid_grant", "postkey authorize"),
+    ("5.7.8", "at the login with a token"),
+    ("smtp; 4.2.2 over quota", "mailbox is full"),
+    ("OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to smtp.gmail.com:465", "cut the connection"),
+    ("postkey: authentication failed (method OAUTHBEARER)", "postkey authorize"),
+    ("550-5.7.26 This mail has been blocked because the sender is unauthenticated.", "SPF"),
 ])
 def test_errors_that_people_search_for(world, words, wanted):
     said = world.postkey("explain", words).ok()
@@ -34,7 +39,8 @@ def test_the_phase_and_the_provider_sharpen_it(world):
 
 
 def test_what_it_does_not_know_is_said(world):
-    world.postkey("explain", "all is well").failed(2, "does not know")
+    world.postkey("explain", "all is well").failed(1, "does not know")
+    world.postkey("explain", "no route through 5.7.8.9").failed(1, "does not know")
     assert world.postkey("explain").code == 2
 
 

@@ -68,6 +68,17 @@ def test_the_providers_words_decide_and_nothing_is_given_up(shared_ready, status
     assert world.account()["state"] == "ready" and "reason" not in world.account()
 
 
+def test_a_refresh_that_fails_costs_nobody_the_token_that_is_good(shared_ready):
+    world = shared_ready
+    token = world.token()
+    world.google.fail_refresh("status", status=503)
+    world.postkey("refresh", ME).failed(4)
+    assert world.token("--timeout", "0") == token
+    world.google.clear()
+    world.postkey("refresh", ME).ok()
+    assert world.token() != token
+
+
 # ---- pauses ----
 
 

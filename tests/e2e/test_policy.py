@@ -167,7 +167,7 @@ PEERS = {
 def test_who_may_get_a_token_and_who_may_send(system, name):
     uid, groups, may = PEERS[name]
     token = system.call(uid, "GetToken", groups=groups, account="work")
-    assert error_of(token) == ("" if may == "tokens" else "AccountNotFound")
+    assert error_of(token) == {"tokens": "", "send": "TokensDenied", None: "AccountNotFound"}[may]
     session = system.call(uid, "OpenSession", ["more"], groups=groups, account="work")
     assert error_of(session) == ("" if may else "AccountNotFound")
     assert names_seen(system, uid, groups=groups) == (["work", "other"] if uid == 0 else ["work"] if may else [])
@@ -231,7 +231,8 @@ def test_a_reload_changes_who_may():
     with System() as system:
         assert error_of(system.call(STRANGER, "GetToken")) == "AccountNotFound"
         system.rules(System.RULES.replace(f"tokens=uid:{READER}", f"tokens=uid:{STRANGER};no-such-user"))
-        system.reload()
+        warned = system.postkey("reload")
+        assert warned.code == 0 and "no user no-such-user" in warned.err
         assert system.call(STRANGER, "GetToken")["parameters"]["account"] == "work"
         assert error_of(system.call(READER, "GetToken")) == "AccountNotFound"
         assert "no user no-such-user" in system.broker_log()
@@ -321,7 +322,8 @@ def test_who_may_only_send_sends_and_gets_no_token(system):
     assert done.returncode == 0, done
     assert len(system.google.mails()) == before + 1
     token = system.run_as(SENDER, [program("postkey"), "token", "work"], env=env)
-    assert token.returncode == 7 and token.stdout == b""
+    assert token.returncode == 6 and token.stdout == b""
+    assert b"may send from work, but gets no tokens" in token.stderr and b"tokens=" in token.stderr
     denied = system.run_as(READER, [program("postkey"), "revoke", "--yes", "work"], env=env)
     assert denied.returncode == 6 and b"What to do:" in denied.stderr, denied
 
@@ -361,6 +363,20 @@ def test_cron_and_ssh_and_sudo_find_the_systems_broker(system, machine):
     assert seen_from(system, machine, READER, XDG_RUNTIME_DIR="/run/user/4001") == ["work"]
     assert seen_from(system, machine, READER, "--system") == ["work"]
     assert seen_from(system, machine, 0) == ["work", "other"]
+
+
+def test_what_is_to_be_typed_reaches_the_same_broker(system, machine):
+    done = system.run_as(READER, [program("postkey"), "--system", "token", "nothing"], at_run=machine)
+    assert done.returncode == 7 and b"postkey --system accounts" in done.stderr, done
+
+
+def test_where_the_systems_broker_does_not_run_nobody_is_told_to_make_a_runtime_folder(system, machine, tmp_path):
+    os.makedirs(tmp_path / "run" / "postkey")
+    for path in [tmp_path / "run", *tmp_path.parents]:
+        if path.owner() == "root" and str(path).startswith("/tmp/"):
+            os.chmod(path, 0o755)
+    said = seen_from(system, str(tmp_path / "run"), READER)
+    assert "no broker at /run/postkey/broker.sock" in said and "start the system's broker" in said, said
 
 
 def test_postkey_socket_goes_before_it(system, machine):

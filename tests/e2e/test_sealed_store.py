@@ -1,6 +1,7 @@
 """Sealed files: a server without D-Bus, moves between the stores, new keys, and a broker that is killed meanwhile."""
 import json
 import os
+import re
 import time
 
 import pytest
@@ -82,6 +83,17 @@ def test_a_server_without_a_bus_authorizes_serves_restarts_and_revokes(server):
     assert credentials(world) == {}
 
 
+def test_one_credential_is_no_credentials(server):
+    assert "1 credential sealed with a new key" in server.postkey("store", "rekey").err
+
+
+def test_a_client_is_said_to_be_where_it_is(server):
+    set_up = ("client", "set", "--provider", "google", "--client-id", "mine", "--secret-fd", "0")
+    assert "in sealed files" in server.postkey(*set_up, stdin=b"secret").ok()
+    listed = server.postkey("client", "list").ok()
+    assert re.search(r"google +mine +yes +sealed files", listed), listed
+
+
 def test_a_rotated_token_survives_a_kill(server):
     world = server
     world.google.set({"token.rotate": True})
@@ -96,7 +108,9 @@ def test_without_a_key_nothing_is_guessed_and_each_answer_says_what_to_do():
         world.configure(text=SEALED)
         going = world.authorizing("--flow", "browser")
         going.press()
-        going.result().failed(5, "key of the store", "postkey store init")
+        done = going.result()
+        done.failed(5, "credentials are out of reach", "key of the store", "postkey store init")
+        assert "there is no keyring" not in done.err
         assert not os.path.exists(key_path(world))
         assert world.accounts() == {}
         assert any("key of the store" in fault for fault in status(world)["faults"])

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import stat
 
 import pytest
@@ -96,6 +97,15 @@ def test_a_lost_authorization_is_told_once_however_often_a_program_asks(notified
     assert notified.postkey("refresh", ME).code == 3
     notified.postkey("forget", ME).ok()
     assert notified.events(3) == ["authorized", "authorization_required", "forgotten"]
+
+
+def test_a_signal_to_the_whole_group_does_not_end_the_helper_before_the_broker(notified):
+    notified.accounts()
+    helper, = helpers(notified)
+    os.kill(int(helper), signal.SIGTERM)
+    notified.authorize()
+    assert notified.events(1) == ["authorized"]
+    assert "is gone" not in notified.broker_log()
 
 
 def test_it_has_nothing_of_the_brokers(notified):
@@ -195,6 +205,7 @@ def parse(text):
         elif not line.startswith("#"):
             name, labels, value = LINE.match(line).groups()
             assert name == family, line
+            assert len(value) <= len(repr(float(value))), f"written with more digits than it has: {line}"
             samples[name, labels or ""] = float(value)
     assert text.endswith("\n")
     return samples

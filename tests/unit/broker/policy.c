@@ -137,3 +137,14 @@ Test(policy, root_and_the_queue_service_speak_for_others)
     cr_expect_not(policy_may_speak_for_others(policy, &alice));
     cr_expect_not(policy_may_speak_for_others(persons, &queue));
 }
+
+Test(policy, names_that_there_are_not_are_warned_of)
+{
+    g_autoptr(Policy) policy = make(TRUE);
+    g_autoptr(Policy) own = make(FALSE);
+    const char *const *warnings = policy_warnings(policy);
+    cr_assert_eq(g_strv_length((char **)warnings), 2);
+    cr_expect_not_null(strstr(warnings[0], "typo: there is no user nobody-knows"));
+    cr_expect_not_null(strstr(warnings[1], "typo: there is no group:unheard-of"));
+    cr_expect_null(policy_warnings(own)[0]);
+}

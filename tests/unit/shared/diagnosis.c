@@ -68,6 +68,8 @@ static const struct {
     {DIAGNOSIS_DATA, 554, "5.6.0", "malformed", DIAGNOSIS_MESSAGE, DIAGNOSIS_GIVE_UP},
     {DIAGNOSIS_DATA, 554, "5.7.0", "Too Many Unauthenticated commands", DIAGNOSIS_MESSAGE,
      DIAGNOSIS_GIVE_UP},
+    {DIAGNOSIS_RCPT, 550, "5.7.26", "blocked because the sender is unauthenticated",
+     DIAGNOSIS_MESSAGE, DIAGNOSIS_GIVE_UP},
     {DIAGNOSIS_DATA, 550, "5.7.0", "Mail Sending denied", DIAGNOSIS_MESSAGE, DIAGNOSIS_GIVE_UP},
     {DIAGNOSIS_DATA, 550, "5.7.1", "likely unsolicited", DIAGNOSIS_MESSAGE, DIAGNOSIS_GIVE_UP},
     /* our bugs */

@@ -146,6 +146,19 @@ Test(files, a_private_folder_is_made_private_and_an_open_one_refused)
     cr_expect_not(paths_private_dir(link, &link_error));
 }
 
+Test(files, a_folder_of_another_user_is_told_from_an_open_one)
+{
+    g_autofree char *path = in_folder("of-another");
+    g_autoptr(GError) error = NULL;
+    cr_assert_eq(mkdir(path, 0700), 0);
+    /* Only root can give a folder away; for all others / is of another user. */
+    gboolean given = chown(path, 12345, (gid_t)-1) == 0;
+    cr_expect_not(paths_private_dir(given ? path : "/", &error));
+    cr_assert_not_null(error);
+    cr_expect_not_null(strstr(error->message, given ? "belongs to uid 12345" : "belongs to uid 0"));
+    cr_expect_null(strstr(error->message, "open to others"));
+}
+
 Test(files, text_from_outside_cannot_steer_a_terminal_or_break_a_line)
 {
     g_autofree char *text = log_printable("a\nb\x1b[2J\xff \xc2\x9b \xe2\x80\xae \xc3\xbc", 100);
