@@ -20,6 +20,10 @@
 /* Slewing is none: schedule.h's own slack. */
 #define CLOCK_JUMP_US (SCHEDULE_SLACK_S * (gint64)G_USEC_PER_SEC)
 
+/* How long a lock may be held by one who does not serve (yet, or any more). */
+#define LOCK_MS 2000
+#define LOCK_STEP_US 20000
+
 /* Threads that commit what peers hand over. */
 #define COMMITTERS 4
 
@@ -473,7 +477,13 @@ static int lock_queue(const Spool *spool, GError **error)
 {
     gboolean busy = FALSE;
     g_autofree char *path = g_build_filename(spool_folder(spool), "runner.lock", NULL);
+    Deadline until = deadline_in_ms(LOCK_MS);
     int fd = fileio_lock(path, FALSE, &busy, error);
+    /* Who serves nobody is about to begin, or is being killed. */
+    while (fd < 0 && busy && !runner_is_there(spool_folder(spool)) && deadline_left_ms(until) > 0) {
+        g_usleep(LOCK_STEP_US);
+        fd = fileio_lock(path, FALSE, &busy, error);
+    }
     if (fd < 0 && busy)
         error_set(error, POSTKEY_ERROR_UNAVAILABLE, "one runner serves one queue",
                   "nothing: it sends what waits; \"postkey-queue retry\" makes it try now",
