@@ -174,7 +174,7 @@ static gboolean expand_member(Search *search, const char *name, const char *memb
     const char *what = not_served(member + final);
     if (what)
         return refuse(search, name, what);
-    if (!address_argument_parse(member + final, addresses, NULL))
+    if (!address_argument_parse(member + final, addresses, NULL) || addresses->len == 0)
         return refuse(search, name, "names something that is no address");
     for (guint i = 0; i < addresses->len; i++) {
         const char *address = g_ptr_array_index(addresses, i);

@@ -32,8 +32,10 @@ void attempt_warn_when_late(const Attempt *attempt)
 
 /* ---- bounces ---- */
 
-/* Puts the bounce into the queue. A repeat after a crash finds it there. */
-static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request, GError **error)
+/* Puts the bounce into the queue, and *bounce is it, locked. A repeat after a crash finds it there.
+ */
+static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request,
+                           SpoolEntry **bounce, GError **error)
 {
     gboolean exists = FALSE;
     int fd = spool_draft(entry->spool, error);
@@ -44,13 +46,39 @@ static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request
         return FALSE;
     }
     g_autoptr(GError) failed = NULL;
-    g_autoptr(SpoolEntry) bounce =
-        spool_add(entry->spool, fd, bounce_envelope(request), &exists, &failed);
-    if (bounce)
-        maillog_note(entry->id, "bounce %s to <%s>", bounce->id, request->to);
-    if (bounce || exists)
+    *bounce = spool_add(entry->spool, fd, bounce_envelope(request), &exists, &failed);
+    if (*bounce)
+        maillog_note(entry->id, "bounce %s to <%s>", (*bounce)->id, request->to);
+    if (*bounce || exists)
         return TRUE;
     g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+}
+
+/* Takes back that the failed ones are reported: states are those of before. */
+static void unmark(Envelope *envelope, const EnvelopeState *states)
+{
+    envelope->bounces--;
+    for (guint i = 0; i < envelope->recipients->len; i++)
+        envelope_recipient(envelope, i)->state = states[i];
+}
+
+/* A bounce that nobody takes down would be made again: nobody sends it before (it is locked), and
+ * where the disk refuses, it is taken back. */
+static gboolean record_bounce(SpoolEntry *entry, BounceKind kind, SpoolEntry *bounce,
+                              GError **error)
+{
+    Envelope *envelope = entry->envelope;
+    g_autofree EnvelopeState *states = g_new(EnvelopeState, envelope->recipients->len);
+    g_autoptr(GError) stays = NULL;
+    for (guint i = 0; i < envelope->recipients->len; i++)
+        states[i] = envelope_recipient(envelope, i)->state;
+    bounce_mark(kind, envelope);
+    if (spool_entry_save(entry, error))
+        return TRUE;
+    unmark(envelope, states);
+    if (bounce && !spool_entry_remove(bounce, &stays))
+        log_error("%s: it may come twice: %s", bounce->id, stays->message);
     return FALSE;
 }
 
@@ -74,8 +102,9 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
                                  .now = attempt_wall_now(),
                                  .lifetime_s = lifetime_s};
         /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
-        if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, error))
-            return FALSE;
+        g_autoptr(SpoolEntry) bounce = NULL;
+        return spool_entry_save(entry, error) && add_bounce(entry, &request, &bounce, error) &&
+               record_bounce(entry, kind, bounce, error);
     }
     bounce_mark(kind, envelope);
     return TRUE;

@@ -20,6 +20,13 @@ Progress *direct_watch_progress(const Options *options)
     return options->verbose ? NULL : progress_new(STDERR_FILENO);
 }
 
+/* What is decided once, by the delivery or by the clock, whichever comes first. */
+typedef enum {
+    UNDECIDED,
+    COMMITTED, /* the server may have it */
+    GIVEN_UP,  /* the caller was told that nobody has it */
+} Fate;
+
 /* A delivery that its caller waits for only so long. */
 typedef struct {
     DeliveryRequest request;
@@ -28,16 +35,20 @@ typedef struct {
     guint n;
     int status;
     GError *error;
-    gint committed; /* atomic: the server may have it */
+    gint fate; /* atomic, a Fate */
     gboolean done;
     GMutex lock;
     GCond ended;
 } Bounded;
 
-static gboolean note_commit(gpointer data, G_GNUC_UNUSED GError **error)
+static gboolean note_commit(gpointer data, GError **error)
 {
-    g_atomic_int_set(&((Bounded *)data)->committed, 1);
-    return TRUE;
+    gint *fate = &((Bounded *)data)->fate;
+    if (g_atomic_int_compare_and_exchange(fate, UNDECIDED, COMMITTED) ||
+        g_atomic_int_get(fate) == COMMITTED) /* other recipients came before */
+        return TRUE;
+    error_set(error, POSTKEY_ERROR_CANCELLED, NULL, NULL, "the time is up (--timeout)");
+    return FALSE;
 }
 
 static gpointer deliver_bounded(gpointer data)
@@ -57,7 +68,7 @@ static gpointer deliver_bounded(gpointer data)
 static int give_up(Bounded *bounded, gint64 timeout_s)
 {
     g_autoptr(GError) late = NULL;
-    gboolean committed = g_atomic_int_get(&bounded->committed);
+    gboolean committed = !g_atomic_int_compare_and_exchange(&bounded->fate, UNDECIDED, GIVEN_UP);
     error_set(&late, POSTKEY_ERROR_UNAVAILABLE,
               committed ? "the server may have the message, or not" : NULL,
               committed ? "look before you send it again" : NULL,
@@ -77,7 +88,9 @@ static int report(const Bounded *bounded)
 
 int direct_send(const Options *options, DeliveryRequest *request, const GPtrArray *addresses)
 {
-    gint64 timeout_s = options->timeout_s;
+    /* With -bs the process lives on, and with it what is under way: the session's own limits hold.
+     */
+    gint64 timeout_s = options->mode == MODE_SMTP ? -1 : options->timeout_s;
     Bounded *bounded = g_new0(Bounded, 1); /* its thread may outlive this function */
     bounded->request = *request;
     bounded->request.about_to_commit = note_commit;

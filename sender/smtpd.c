@@ -2,6 +2,7 @@
 
 #include "address.h"
 #include "deadline.h"
+#include "errors.h"
 #include "fileio.h"
 #include "intake.h"
 #include "smtpd_data.h"
@@ -54,10 +55,9 @@ static void flush(Session *session)
 {
     const GString *text = session->replies;
     for (gsize sent = 0; sent < text->len;) {
-        gssize n = await(session, session->out, POLLOUT)
-                       ? write(session->out, text->str + sent, text->len - sent)
-                       : -1;
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        gboolean ready = await(session, session->out, POLLOUT);
+        gssize n = ready ? write(session->out, text->str + sent, text->len - sent) : -1;
+        if (ready && n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0) {
             cut_off(session);
@@ -211,13 +211,16 @@ static void do_mail(Session *session, const char *argument)
         session->utf8 = FALSE;
 }
 
-/* Why a recipient is refused, on one line. */
+/* Why a recipient is refused, on one line: not for good where only the aliases could not be read.
+ * It counts as no error of the peer's: one bad address of many must not cost the others their mail.
+ */
 static void refuse_recipient(Session *session, const GError *error)
 {
-    g_autoptr(GString) text = g_string_new("550 5.1.1 ");
+    gboolean passing = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_IO);
+    g_autoptr(GString) text = g_string_new(passing ? "451 4.3.0 " : "550 5.1.1 ");
     for (const char *p = error->message; *p && text->len < 400; p++)
         g_string_append_c(text, g_ascii_isprint(*p) ? *p : '?');
-    reply_error(session, text->str);
+    reply(session, text->str);
 }
 
 static void do_rcpt(Session *session, const char *argument)

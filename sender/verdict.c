@@ -127,9 +127,10 @@ int verdict_of_recipients(const SmtpRecipient *recipients, guint n)
 
 int verdict_no_second_copy(int status, const SmtpRecipient *recipients, guint n)
 {
+    gboolean asks = status == EX_TEMPFAIL || status == EX_NOPERM || status == EX_IOERR ||
+                    status == EX_PROTOCOL || status == EX_CONFIG;
     for (guint i = 0; i < n; i++)
-        if (status == EX_TEMPFAIL &&
-            (recipients[i].outcome == SMTP_SENT || recipients[i].outcome == SMTP_UNKNOWN))
+        if (asks && (recipients[i].outcome == SMTP_SENT || recipients[i].outcome == SMTP_UNKNOWN))
             return EX_UNAVAILABLE;
     return status;
 }

@@ -16,8 +16,8 @@ int verdict_of_error(const GError *error, const Diagnosis *refusal);
  * the first one that is refused for good, else that of the first one that is not served. */
 int verdict_of_recipients(const SmtpRecipient *recipients, guint n);
 
-/* status, but never 75 where somebody has the message or may have it: that code asks the caller to
- * send it again, to all of them. */
+/* status, but EX_UNAVAILABLE for 74 to 78 where somebody has the message or may have it: these ask
+ * the caller to mend something, or to wait, and to send it again, to all of them. */
 int verdict_no_second_copy(int status, const SmtpRecipient *recipients, guint n);
 
 /* Who got the message and who did not, for people: those whose reply is the same stand together,

@@ -83,7 +83,8 @@ def test_who_waited_when_the_lid_was_closed_is_told_at_wake_up(moved):
 def test_a_pause_that_the_provider_asked_for_ends_during_sleep(moved):
     world = moved
     world.google.fail_refresh("status", status=503, headers={"Retry-After": "3600"}, times=1)
-    world.postkey("refresh", ME).failed(4, "503")
+    world.clocks.sleep(2 * HOUR)  # the token is over
+    world.postkey("token", ME).failed(4, "503")
     asked = world.google.count("http.token")
     world.postkey("token", "--timeout", "5", ME).failed(4)
     assert world.google.count("http.token") == asked, "it is not asked before"

@@ -118,8 +118,9 @@ def test_pauses_between_tries_grow_up_to_a_minute_and_never_in_step():
 
 def test_a_caller_that_is_in_a_hurry_hears_first_and_the_others_get_the_token(ready):
     world = ready
+    world.kill_broker()  # the next one has no token yet
     world.google.fail_refresh("hold")
-    patient = world.start_postkey("refresh", ME)
+    patient = world.start_postkey("token", ME)
     world.google.wait("http.held", 1)
     world.postkey("token", "--timeout", "1", ME).failed(4, "within 1 s")
     world.google.clear()
@@ -129,7 +130,8 @@ def test_a_caller_that_is_in_a_hurry_hears_first_and_the_others_get_the_token(re
 def test_a_configuration_error_is_not_asked_again_and_again(ready):
     world = ready
     world.google.fail_refresh("body", status=401, body='{"error":"invalid_client"}')
-    world.postkey("refresh", ME).failed(8)
+    world.kill_broker()  # the next one has no token yet
+    world.postkey("token", ME).failed(8)
     asked = world.google.count("http.token")
     for _ in range(3):
         world.postkey("token", "--timeout", "0", ME).failed(8)

@@ -211,6 +211,8 @@ class Bench:
         promised: a caller was told, or an envelope on disk said, that they are safe. in_doubt: who may have two.
         refused: who got nothing, as the caller was told."""
         before = self.world.envelopes()
+        untold = {e["original"] for e in before if e["kind"] == "bounce"}
+        untold &= {e["id"] for e in before for r in e["recipients"] if r["state"] == "refused"}
         self.finish()
         arrived = self.take_arrived()
         for mail in mails:
@@ -222,8 +224,11 @@ class Bench:
                 raise Wrong(f"several Message-IDs: {facts}")
             for recipient in mail.recipients:
                 got = len(bounces) if recipient == BAD else sum(recipient in a["recipients"] for a in copies)
-                # A repeat makes the report about who is refused again, too; with the same Message-ID.
+                # A repeat makes the report about who is refused again, too; with the same Message-ID. So does a
+                # disk that does not take down that there is one, nor takes it back.
                 most = 2 if in_doubt & ({BAD, ME} if recipient == BAD else {recipient}) else 1
+                if recipient == BAD and untold & {e["id"] for e in before}:
+                    most = 2
                 if promised and got == 0:
                     raise Wrong(f"lost for {recipient}: {facts}")
                 if recipient in refused and got > 0:

@@ -106,6 +106,8 @@ Test(aliases, what_names_nobody_or_no_address_is_refused)
     expect_refused("root: ,", "root@localhost", "nobody");
     expect_refused("root: a@@b", "root@localhost", "no address");
     expect_refused("root: a@b> RCPT", "root@localhost", "no address");
+    expect_refused("root: (nobody)", "root@localhost", "no address");
+    expect_refused("root: undisclosed:;", "root@localhost", "no address");
 }
 
 Test(aliases, a_line_that_is_none_is_passed_over)
