@@ -194,6 +194,7 @@ class Bench:
             self.run([program("postkey-queue"), "run", "--once"])
             return not self.names()
         wait_until(nothing_left, "the queue is empty", patience=20)
+        self.end_orphans()  # "retry" has started one, which would keep its session for a while
 
     def take_arrived(self):
         """What the small Google has got since the last time."""
