@@ -117,6 +117,10 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("AADSTS53003", ACCOUNT, GIVE_UP, 0,
           "conditional access of the organisation forbids this way to sign in (often device codes)",
           "\"postkey authorize ADDRESS --flow browser\", or ask the administrator"),
+    WORDS("AADSTS50194", ACCOUNT, GIVE_UP, 0,
+          "the OAuth client is registered for one organisation alone, and was looked for in all",
+          "name that tenant in the endpoints of [provider microsoft], or register the client for "
+          "all"),
     WORDS("AADSTS700016", ACCOUNT, GIVE_UP, 0,
           "the OAuth client is not registered in the organisation that was asked",
           "compare client ID and tenant with the registration; one for a single organisation needs "
@@ -124,9 +128,11 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("AADSTS65001", ACCOUNT, GIVE_UP, 0, "nobody has consented to this OAuth client",
           AUTHORIZE_AGAIN),
     WORDS("AADSTS", ACCOUNT, GIVE_UP, 0,
-          "Microsoft wants the person to sign in again: the grant ended, or a second factor is "
-          "missing",
-          AUTHORIZE_AGAIN),
+          "Microsoft refuses the sign-in or its renewal; mostly the grant has ended, or a second "
+          "factor "
+          "is missing",
+          AUTHORIZE_AGAIN
+          "; https://login.microsoftonline.com/error says what the number stands for"),
     WORDS("invalid_rapt", ACCOUNT, GIVE_UP, 0,
           "the account's organisation wants the person to sign in afresh from time to time",
           AUTHORIZE_AGAIN),

@@ -274,7 +274,9 @@ const Verb verb_explain = {
     .teaching =
         "Takes a reply as it stands in a log or on the terminal, or the words of an error of the "
         "network,\n"
-        "of TLS or of OAuth. Asks nobody: no broker and no network are needed.\n"
+        "of TLS, of OAuth, of a sign-in page or of the keyring. Asks nobody: no broker and no "
+        "network\n"
+        "are needed.\n"
         "\n"
         "  postkey explain '535 5.7.8'\n"
         "  postkey explain '550-5.4.5 Daily user sending limit exceeded.' --provider google\n"

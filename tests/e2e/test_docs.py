@@ -291,6 +291,18 @@ def test_a_robot_at_microsoft_types_the_page(at_microsoft):
     assert at_microsoft.accounts()["robot@example.com"]["kind"] == "client_credentials"
 
 
+def test_a_server_without_oauth_gets_a_password_as_the_page_says(newcomer):
+    you = "you@example.com"
+    newcomer.google.set({"smtp.app_password": "of-the-mailbox", "identity.email": "you"})
+    text, = [block for block in blocks(source("docs/setting-up/others.md")) if "none.invalid" in block]
+    newcomer.write_config(re.sub("smtp=.*", f"smtp={newcomer.submissions}\nca_file={newcomer.google.at['ca_file']}", text))
+    command, = [line for block in blocks(source("docs/setting-up/others.md")) for line in block.split("\n")
+                if "--login you" in line]
+    newcomer.type(f"printf of-the-mailbox | {command.replace('app-password', 'app-password --fd 0')}").ok()
+    newcomer.send("--account", you, you).ok()
+    assert [(mail["user"], mail["mechanism"]) for mail in newcomer.google.mails()] == [("you", "PLAIN")]
+
+
 # ---- pictures ----
 
 

@@ -251,6 +251,7 @@ Test(diagnosis, words_without_a_code_are_known)
         {"Access blocked: postkey has not completed the verification process", "test user"},
         {"Access blocked: invalid request, Error 400: redirect_uri_mismatch", "Desktop app"},
         {"Need admin approval", "consent"},
+        {"AADSTS50194: not configured as a multi-tenant application", "tenant"},
         {"AADSTS700016: Application was not found in the directory", "tenant"},
         {"AADSTS7000215: Invalid client secret provided", "client-credentials"},
         {"invalid_grant: Invalid JWT: Token must be a short-lived token", "clock"},
