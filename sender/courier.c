@@ -1,6 +1,7 @@
 #include "courier.h"
 
 #include "errors.h"
+#include "merge.h"
 
 #include <string.h>
 
@@ -314,12 +315,15 @@ gboolean courier_deliver(Courier *courier, const SmtpMail *mail, const Diagnosis
                          GError **error)
 {
     gboolean ok = TRUE;
+    Merge *merge = merge_begin(mail);
+    const SmtpMail *once = merge ? merge_mail(merge) : mail;
     courier->refusal = NULL;
-    for (guint at = 0; ok && at < mail->n_recipients;) {
-        guint some = MIN(mail->n_recipients - at, courier_route(courier)->recipients_max);
-        ok = carry(courier, mail, mail->recipients + at, some, error);
+    for (guint at = 0; ok && at < once->n_recipients;) {
+        guint some = MIN(once->n_recipients - at, courier_route(courier)->recipients_max);
+        ok = carry(courier, once, once->recipients + at, some, error);
         at += some;
     }
+    merge_end(merge);
     *refusal = courier->refusal;
     return ok;
 }

@@ -286,6 +286,20 @@ def test_a_name_goes_through_the_aliases_and_what_is_left_to_root(mailer, aliase
     assert sorted(mailer.mail()["recipients"]) == [A, B]
 
 
+@pytest.mark.parametrize("deliver", ["now", "auto"])
+def test_names_that_lead_to_one_person_make_one_copy(ready, deliver):
+    """Behind the aliases, too, where root= stands for what is left, and beside that address itself."""
+    mailer = Mailer(ready)
+    ready.configure(text=f"[sender]\nroot={A}\n")
+    ready.reload()
+    with open(ready.path("aliases"), "w") as f:
+        f.write(f"hostmaster: webmaster\nboss: {B}\nchief: boss\n")
+    assert mailer.send("root", "hostmaster", "postmaster", "a@EXAMPLE.com", "boss", "chief", deliver=deliver,
+                       env={"POSTKEY_ALIASES": ready.path("aliases")}).err == ""
+    assert mailer.mail()["recipients"] == [A, B]
+    assert ready.account()["sent_messages"] == 1 and mailer.google.commands("rcpt") == 2
+
+
 def test_names_in_the_header_are_looked_up_too(mailer, aliases):
     assert mailer.send("-t", message=b"To: root (the operator)\nCc: b@example.com\n\nbody\n",
                        env=aliases(f"root: {A}\n")).code == 0
