@@ -20,6 +20,7 @@ static void attempt_clear(Attempt *attempt)
         smtp_recipient_clear(&attempt->recipients[i]);
     g_free(attempt->recipients);
     g_free(attempt->kept);
+    g_free(attempt->were_in_doubt);
     g_clear_pointer(&attempt->message, message_free);
     g_clear_error(&attempt->failed);
     if (attempt->text)
@@ -89,12 +90,14 @@ static void collect_waiting(Attempt *attempt)
     guint most = envelope->recipients->len;
     attempt->recipients = g_new0(SmtpRecipient, most);
     attempt->kept = g_new0(EnvelopeRecipient *, most);
+    attempt->were_in_doubt = g_new0(gboolean, most);
     for (guint i = 0; i < most; i++) {
         EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
         if (recipient->state != ENVELOPE_WAITING)
             continue;
         attempt->recipients[attempt->n].address = recipient->address;
         attempt->recipients[attempt->n].original = recipient->orcpt;
+        attempt->were_in_doubt[attempt->n] = recipient->in_doubt;
         attempt->kept[attempt->n++] = recipient;
     }
 }
@@ -103,8 +106,10 @@ static void record_outcome(const Attempt *attempt, guint i)
 {
     const SmtpRecipient *outcome = &attempt->recipients[i];
     EnvelopeRecipient *recipient = attempt->kept[i];
-    if (outcome->outcome == SMTP_UNTRIED)
+    if (outcome->outcome == SMTP_UNTRIED) {
+        recipient->in_doubt = attempt->were_in_doubt[i]; /* its part was never on its way */
         return;
+    }
     const Diagnosis *diagnosis = outcome->diagnosis;
     const GError *failed = attempt->failed;
     recipient->in_doubt = outcome->outcome == SMTP_UNKNOWN;

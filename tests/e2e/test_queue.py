@@ -367,6 +367,21 @@ def test_the_window_for_a_second_copy_is_marked_and_the_copy_has_the_same_id(rea
     assert f"Message-ID: {envelope['message_id']}".encode() in ready.google.mails()[0]["bytes"]
 
 
+def test_only_who_may_have_it_is_marked_as_unclear():
+    """In parts of one recipient each: one has it, the verdict for the next is lost, the third is not reached."""
+    with World() as world:
+        world.configure(recipients_per_message="1")
+        world.authorize()
+        world.google.smtp("RCPT", "drop", match="b@", times=1)
+        kept(world.mail(A, B, C))
+        envelope, = world.envelopes()
+        assert [r["state"] for r in envelope["recipients"]] == ["sent", "waiting", "waiting"]
+        assert [r.get("in_doubt", False) for r in envelope["recipients"]] == [False, True, False]
+        assert "in_doubt_since" in envelope
+        assert world.queue("retry", "all").code == 0
+        emptied(world)
+
+
 def test_mail_that_is_too_old_comes_back(ready):
     with no_server(ready):
         kept(ready.mail(A))
