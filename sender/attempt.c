@@ -308,6 +308,8 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
         result->hold = judgement->hold;
         result->hold_until = attempt->now + judgement->wait_s;
         result->hold_is_local = judgement->local;
+        result->unauthorized = attempt->failed && g_error_matches(attempt->failed, POSTKEY_ERROR,
+                                                                  POSTKEY_ERROR_AUTHORIZATION);
         result->happened = g_strdup(envelope->happened);
         result->meaning = g_strdup(envelope->meaning);
         result->remedy = g_strdup(envelope->remedy);
@@ -394,9 +396,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         attempt_keep_report(attempt);
     } else {
         plan_next(attempt, &judgement, result);
-        if (attempt_is_report(envelope) && attempt->failed &&
-            g_error_matches(attempt->failed, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION) &&
-            attempt_redirect(attempt))
+        if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
         attempt_warn_when_late(attempt);
         attempt_say_kept(attempt);
@@ -404,13 +404,31 @@ static void settle(const Attempt *attempt, AttemptResult *result)
     result->unsaved = !attempt_save(attempt->entry);
 }
 
+/* The broker tells the way of the account's reports; no server is asked. */
+static gboolean redirect_report(Attempt *attempt)
+{
+    g_autoptr(GError) failed = NULL;
+    if (!attempt_is_report(attempt->entry->envelope))
+        return FALSE;
+    if (open_courier(attempt, &failed))
+        return attempt_redirect(attempt);
+    log_info("%s: %s", attempt->entry->id, failed->message);
+    return FALSE;
+}
+
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result)
 {
-    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
+    g_autoptr(Courier) courier = NULL;
+    g_auto(Attempt)
+        attempt = {.terms = terms, .entry = entry, .courier = &courier, .now = attempt_wall_now()};
     Envelope *envelope = entry->envelope;
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK, .fate = ATTEMPT_KEPT};
+    if (hold->unauthorized && redirect_report(&attempt)) {
+        result->unsaved = !attempt_save(entry);
+        return;
+    }
     envelope_set_text(&envelope->happened, hold->happened);
     envelope_set_text(&envelope->meaning, hold->meaning);
     envelope_set_text(&envelope->remedy, hold->remedy);

@@ -43,6 +43,7 @@ typedef struct {
     EnvelopeHold hold;
     gint64 hold_until;
     gboolean hold_is_local;            /* no server decided it: to look again costs nothing */
+    gboolean unauthorized;             /* it may not log in: its reports go another way */
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
@@ -56,7 +57,7 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
                  AttemptResult *result);
 
 /* In the place of a try while the account is on hold for what hold says: the message waits with it.
- */
+ * A report does not, where the account is unauthorized and [notify] names another one. */
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 

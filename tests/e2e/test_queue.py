@@ -242,14 +242,37 @@ def test_a_bounce_whose_account_is_dead_goes_to_the_account_of_notify(ready):
     assert len(ready.google.mails()) == 2
 
 
+def test_a_bounce_does_not_wait_behind_other_mail_of_its_dead_account(ready):
+    """The account's hold is decided by mail that was there before, and is tried first each time."""
+    ready.configure(text=f"[notify]\naccount={OTHER}\n")
+    ready.reload()
+    ready.google.set({"identity.email": OTHER})
+    ready.authorize(address=OTHER)
+    ready.google.smtp("RCPT", "reply", match="c@", reply="450 4.2.1 Later")
+    older = kept(ready.mail("--account", ME, C))
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    ready.google.smtp("MAIL", "reply", match="<>", reply="451 4.3.0 Try again later")
+    ready.mail("--account", ME, A, B)
+    wait_until(lambda: [e for e in ready.envelopes() if e["kind"] == "bounce" and e.get("attempts")], "it waits")
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the session ends")
+    ready.google.clear()
+    ready.google.smtp("AUTH-VERDICT", "reply", match=ME, reply=BAD_LOGIN)
+    ready.queue("retry", "all").ok()
+    wait_until(lambda: len(ready.envelopes()) == 1, f"the bounce leaves: {ready.envelopes()}")
+    assert (ready.envelopes()[0]["id"], ready.envelopes()[0]["hold"]) == (older, "account")
+    bounce = ready.google.mails()[-1]
+    assert bounce["recipients"] == [OTHER] and bounce["user"] == OTHER and b"5.1.1" in bounce["bytes"]
+
+
 def test_a_bounce_that_nobody_takes_stays_is_told_and_makes_no_bounce(ready):
     said = notify_into(ready)
     ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
     ready.google.smtp("RCPT", "reply", match=ME, reply="550 5.2.1 The account is disabled")
     assert ready.mail(A, B).code == 0
     wait_until(lambda: "mail_bounced" in said(), "a person is told")
+    wait_until(lambda: [e.get("hold") for e in ready.envelopes()] == ["person"], "it is written down, too")
     envelope, = ready.envelopes()
-    assert envelope["kind"] == "bounce" and envelope["hold"] == "person"
+    assert envelope["kind"] == "bounce"
     assert said() == f"mail_bounced {ME}\n" and len(ready.google.mails()) == 1
     assert envelope["id"] in ready.queue("list").ok()
 
