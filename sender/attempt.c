@@ -69,8 +69,12 @@ gboolean attempt_save(SpoolEntry *entry)
 
 gboolean attempt_remove(SpoolEntry *entry)
 {
+    const Envelope *envelope = entry->envelope;
+    SpoolFate fate = envelope_count(envelope, ENVELOPE_BOUNCED) > 0 ? SPOOL_BOUNCED
+                     : envelope_count(envelope, ENVELOPE_SENT) > 0  ? SPOOL_SENT
+                                                                    : SPOOL_RETURNED;
     g_autoptr(GError) failed = NULL;
-    if (spool_entry_remove(entry, &failed))
+    if (spool_entry_remove(entry, fate, &failed))
         return TRUE;
     log_error("%s: it could not be removed from the queue: %s", entry->id, failed->message);
     return attempt_save(entry); /* that nobody waits any more */

@@ -77,7 +77,7 @@ static gboolean record_bounce(SpoolEntry *entry, BounceKind kind, SpoolEntry *bo
     if (spool_entry_save(entry, error))
         return TRUE;
     unmark(envelope, states);
-    if (bounce && !spool_entry_remove(bounce, &stays))
+    if (bounce && !spool_entry_remove(bounce, SPOOL_REMOVED, &stays))
         log_error("%s: it may come twice: %s", bounce->id, stays->message);
     return FALSE;
 }

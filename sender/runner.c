@@ -302,7 +302,7 @@ static gboolean look_later(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void envelope_changed(const char *id, gpointer data)
+static void envelope_changed(const char *id, G_GNUC_UNUSED const SpoolFate *fate, gpointer data)
 {
     runner_items_look_at(((Runner *)data)->items, id, runner_now());
 }

@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from processes import reap, wait_until
 from small_google import ME
-from world import World, refused_port
+from world import World, program, refused_port
 
 A, B, C = "a@example.com", "b@example.com", "c@example.com"
 OTHER = "other@gmail.test"
@@ -275,6 +276,24 @@ def test_a_bounce_that_nobody_takes_stays_is_told_and_makes_no_bounce(ready):
     assert envelope["kind"] == "bounce"
     assert said() == f"mail_bounced {ME}\n" and len(ready.google.mails()) == 1
     assert envelope["id"] in ready.queue("list").ok()
+
+
+def test_watch_says_how_each_message_left(ready):
+    with no_server(ready):
+        ids = [kept(ready.mail(A)), kept(ready.mail(A, B))]
+        ready.stop_runner()
+    watch = ready.start(program("postkey-queue"), "watch", stdin=subprocess.DEVNULL)
+    assert {watch.line().split()[1] for _ in ids} == set(ids)
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    server_again(ready)
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    left = {}
+    while not left.keys() >= set(ids):
+        _, id, event, *how = watch.line().split()
+        if event.startswith("left"):
+            left[id] = " ".join(how)
+    assert (left[ids[0]], left[ids[1]]) == ("sent", "bounced"), left
 
 
 # ---- the account ----
