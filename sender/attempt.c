@@ -174,6 +174,7 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
                        : attempt->message                ? message_from(attempt->message)
                                                          : NULL;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = terms->otherwise,
                               .account = envelope->account,
                               .from = from,
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,

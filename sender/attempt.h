@@ -9,12 +9,13 @@
 
 /* For whom and how; all borrowed. */
 typedef struct {
-    const char *program; /* for what the caller reads */
-    PathsScope scope;    /* whose broker */
-    gboolean service;    /* the queue service: asks on behalf of the envelope's uid */
-    gboolean waits;      /* a caller waits for the verdict */
-    gboolean keeps;      /* FALSE: never kept (deliver=now) */
-    Deadline give_up_at; /* 0: never */
+    const char *program;   /* for what the caller reads */
+    PathsScope scope;      /* whose broker */
+    const char *otherwise; /* as AccountRequest */
+    gboolean service;      /* the queue service: asks on behalf of the envelope's uid */
+    gboolean waits;        /* a caller waits for the verdict */
+    gboolean keeps;        /* FALSE: never kept (deliver=now) */
+    Deadline give_up_at;   /* 0: never */
     TransportTrace trace;
     gpointer trace_data;
     void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */

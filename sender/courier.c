@@ -6,7 +6,8 @@
 #include <string.h>
 
 struct Courier {
-    AccountRequest request; /* account is owned, from is none: the first answer chose for good */
+    AccountRequest request; /* account and otherwise are owned, from is none: the first answer chose
+                               for good */
     gboolean by_name;       /* the account was named */
     char *from;             /* else by this; NULL: by none */
     AccountSession *account;
@@ -28,6 +29,7 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->account = account;
     courier->request = *request;
     courier->request.account = g_strdup(account_session_route(account)->account);
+    courier->request.otherwise = g_strdup(request->otherwise);
     courier->request.from = NULL;
     courier->by_name = request->account != NULL;
     courier->from = g_strdup(request->from);
@@ -45,6 +47,7 @@ void courier_close(Courier *courier)
     smtp_close(courier->session);
     account_session_close(courier->account);
     g_free((char *)courier->request.account);
+    g_free((char *)courier->request.otherwise);
     g_free(courier->from);
     g_free(courier->habits);
     g_free(courier);

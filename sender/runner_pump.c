@@ -100,7 +100,8 @@ static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask 
     LaneJob job = {.task = task,
                    .id = g_strdup(item->id),
                    .waits = item->waiter != NULL,
-                   .keeps = item->keeps};
+                   .keeps = item->keeps,
+                   .otherwise = g_strdup(runner->learned)};
     if (task == LANE_HOLD) {
         job.hold.hold = entry->hold.hold;
         job.hold.hold_until = entry->hold.hold_until;
