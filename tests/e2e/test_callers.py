@@ -394,11 +394,11 @@ def test_cron_mails_what_a_job_prints(ready):
 class Conversation(smtplib.SMTP):
     """Python's own client, with postkey-send -bs at the other end of a pair of sockets."""
 
-    def __init__(self, world, *arguments):
+    def __init__(self, world, *arguments, env={}):
         self.ours, theirs = socket.socketpair()
         self.ours.settimeout(PATIENCE)
         with theirs:
-            self.program = subprocess.Popen([world.sender, "-bs", *arguments], env=world.env, stdin=theirs,
+            self.program = subprocess.Popen([world.sender, "-bs", *arguments], env=world.env | env, stdin=theirs,
                                             stdout=theirs, stderr=subprocess.PIPE)
         super().__init__(local_hostname="caller.test", timeout=PATIENCE)
         code, greeting = self.connect("sendmail")
@@ -436,6 +436,27 @@ def test_smtp_tells_one_refused_recipient_from_the_others(mailer):
     talk.quit()
     assert talk.end()[0] == 0
     assert mailer.mail()["recipients"] == [A, B]
+
+
+def test_smtp_takes_no_more_recipients_than_a_message_may_have_and_keeps_those_before(mailer, aliases):
+    crowd = ", ".join(f"p{n}@example.com" for n in range(9999))
+    talk = Conversation(mailer.world, env=aliases(f"crowd: {crowd}\nboth: {A}, {B}\n"))
+    talk.ehlo()
+    talk.mail(ME)
+    assert [talk.rcpt(name)[0] for name in (A, "both", "crowd", A)] == [250, 250, 452, 250]
+    assert talk.data(b"Subject: x\r\n\r\nx\r\n")[0] == 250
+    talk.quit()
+    assert talk.end() == (0, "")
+    assert mailer.mail()["recipients"] == [A, B]
+
+
+def test_smtp_says_later_where_the_aliases_cannot_be_read(mailer, tmp_path):
+    talk = Conversation(mailer.world, env={"POSTKEY_ALIASES": str(tmp_path)})
+    talk.ehlo()
+    talk.mail(ME)
+    assert talk.rcpt("root")[0] == 451 and talk.rcpt(A)[0] == 250
+    talk.quit()
+    assert talk.end()[0] == 0
 
 
 def test_smtp_tells_that_a_message_failed(mailer):

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from processes import reap, wait_until
+from processes import PATIENCE, read_proc, reap, wait_until
 from small_google import ME
 from world import World, program, refused_port
 
@@ -383,6 +383,31 @@ def test_a_timeout_of_now_is_a_reason_to_try_again(ready):
     ready.google.smtp("AUTH", "hang")
     ready.send("--timeout", "1", A, deliver="now").failed(75, "--timeout")
     assert ready.envelopes() == []
+
+
+def test_a_time_that_is_up_and_a_delivery_cannot_both_win(ready):
+    """The caller's words do not get out (its pipe is full) while the delivery goes on in the same process."""
+    ready.google.smtp("AUTH", "hold", times=1)
+    with open(ready.path("mail"), "wb+") as mail:
+        mail.write(b"Subject: x\n\nbody\n")
+        mail.seek(0)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"x" * 4096):
+                pass
+        os.set_blocking(writing, True)
+        sender = subprocess.Popen([ready.sender, "--deliver=now", "--timeout", "1", A], env=ready.env, stdin=mail,
+                                  stderr=writing)
+    os.close(writing)
+    ready.google.wait("smtp.held")
+    wait_until(lambda: read_proc(sender.pid, "syscall").split()[1:2] == [b"0x2"], "it wants to say that time is up")
+    ready.google.clear()
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the delivery is over")
+    assert ready.google.mails() == []
+    with open(reading, "rb") as said:
+        assert b"--timeout" in said.read()
+    assert sender.wait(PATIENCE) == 75
 
 
 def test_what_a_killed_sender_left_is_sent(ready):
