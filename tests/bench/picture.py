@@ -74,7 +74,8 @@ def picture(rows, note):
     said = "; ".join(f"{what}: " + ", ".join(f"{row['name']} {duration(row['wall_ms'])}" for row in group)
                      for what, group in groups.items())
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 24}" role="img" aria-labelledby="title desc"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 24}" role="img"',
+        '     aria-labelledby="title desc"',
         '     font-family="system-ui, -apple-system, \'Segoe UI\', \'DejaVu Sans\', sans-serif" font-size="13">',
         '<title id="title">Time to hand over mail: postkey-send beside others</title>',
         f'<desc id="desc">{xml.sax.saxutils.escape(said)}</desc>',
