@@ -7,8 +7,8 @@ from processes import adopt_orphans
 from world import BUILD, World
 
 NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so",
-            "tests/killer")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "git-credential-postkey", "tests/small-google",
+            "tests/clock-shim.so", "tests/killer")
 
 
 def pytest_configure(config):
