@@ -3,6 +3,7 @@
 #   make            build the programs into build/
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
+#   make check-real only the tests against servers that other people wrote
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
 #   make crash      kill the sender and the runner at each system call; cut each byte
@@ -232,12 +233,20 @@ bench-installed: all $(SIM) $(BENCHES)
 	$(if $(filter send,$(BENCH)),@$(BENCH_RUN)/send.py $(SEND))
 
 .PHONY: check
-check: deps-tests
+check: deps-tests deps-real
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
 check-installed: test $(SIM) $(KILLER) $(SESSION_TEST) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD)
+
+# Servers that other people wrote (tests/e2e/real): fetched, not installed; "make check" runs their tests with the others.
+.PHONY: deps-real check-real
+deps-real: deps-tests
+	@tests/e2e/real/servers install
+check-real: deps-real
+	@$(MAKE) --no-print-directory all $(SIM) $(KILLER) $(CLOCK_SHIM)
+	@tests/e2e/run $(BUILD) -m real
 
 # The crash test at all of its points; "make check" has a spread of them.
 .PHONY: crash crash-installed
@@ -334,4 +343,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz)
+	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz build-real)
