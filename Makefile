@@ -3,6 +3,7 @@
 #   make            build the programs into build/
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
+#   make check-real only the tests against servers that other people wrote
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
 #   make crash      kill the sender and the runner at each system call; cut each byte
@@ -57,6 +58,8 @@ QUEUE_SRC  := $(wildcard sender/queue/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
 PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
+# The name by which git calls postkey.
+GIT_HELPER := git-credential-postkey
 UNITS    := shared broker cli sender
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
@@ -102,12 +105,13 @@ INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
   private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/cli/%.o: private FLAGS = -Itests/fuzz $(INC_cli) $(call pkg,$(CLI_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(BUILD)/$(GIT_HELPER)
 
 NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
 
@@ -138,6 +142,8 @@ $(BUILD)/postkey-broker: $(call objects,$(BROKER_SRC) $(SHARED_SRC))
 	$(call link,$(BROKER_PKG)) -lm
 $(BUILD)/postkey: $(call objects,$(CLI_SRC) $(SHARED_SRC))
 	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/$(GIT_HELPER): $(BUILD)/postkey
+	@ln -sf postkey $@
 $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
@@ -174,10 +180,13 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
-# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake).
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake), those
+# of the command postkey in cli/.
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
 FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+FUZZ_CLI     := $(basename $(notdir $(wildcard tests/fuzz/cli/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI)
+FUZZ_CLI_OBJECTS := $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
 FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
                        $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
@@ -191,6 +200,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/f
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_SENDER_OBJECTS)
 	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -229,12 +242,20 @@ bench-installed: all $(SIM) $(BENCHES)
 	$(if $(filter send,$(BENCH)),@$(BENCH_RUN)/send.py $(SEND))
 
 .PHONY: check
-check: deps-tests
+check: deps-tests deps-real
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
 check-installed: test $(SIM) $(KILLER) $(SESSION_TEST) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD)
+
+# Servers that other people wrote (tests/e2e/real): fetched, not installed; "make check" runs their tests with the others.
+.PHONY: deps-real check-real
+deps-real: deps-tests
+	@tests/e2e/real/servers install
+check-real: deps-real
+	@$(MAKE) --no-print-directory all $(SIM) $(KILLER) $(CLOCK_SHIM)
+	@tests/e2e/run $(BUILD) -m real
 
 # The crash test at all of its points; "make check" has a spread of them.
 .PHONY: crash crash-installed
@@ -263,6 +284,7 @@ DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
+	ln -sf postkey $(BINDIR)/$(GIT_HELPER)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
@@ -290,7 +312,7 @@ uninstall-units:
 	  $(DESTDIR)$(SYSUSERSDIR)/postkey.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
 
 uninstall: uninstall-units
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS)) $(GIT_HELPER)) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
 	rmdir $(DATADIR) 2>/dev/null || true
@@ -355,4 +377,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz)
+	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz build-real)
