@@ -80,6 +80,8 @@ def test_every_page_can_be_found_from_the_index():
         seen.add(name)
         ahead += {path for path, _ in links(name) if path.endswith(".md")} - seen
     assert set(PAGES) <= seen
+    manual = {f"docs/man/{name}" for name in os.listdir(os.path.join(SOURCES, "docs/man"))}
+    assert manual <= {path for path, _ in links(INDEX)}
 
 
 # ---- commands ----
