@@ -403,7 +403,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         plan_next(attempt, &judgement, result);
         if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
-        attempt_warn_when_late(attempt);
+        (void)attempt_warn_when_late(attempt); /* the runner says it again */
         attempt_say_kept(attempt);
     }
     result->unsaved = !attempt_save(attempt->entry);

@@ -62,7 +62,8 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 
-/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved. */
+/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved, or
+ * there is no broker that could. */
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */

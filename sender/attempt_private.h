@@ -51,8 +51,8 @@ void attempt_keep_report(const Attempt *attempt);
 /* Gives a report to the account of [notify]; FALSE: there is none, or it was that one. */
 gboolean attempt_redirect(const Attempt *attempt);
 
-/* Tells a person that the message has waited long, where that is due. */
-void attempt_warn_when_late(const Attempt *attempt);
+/* Tells a person that the message has waited long, where that is due. FALSE: it could not, yet. */
+gboolean attempt_warn_when_late(const Attempt *attempt);
 
 /* ---- words ---- */
 

@@ -8,27 +8,39 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Tells a person, by the broker. */
-static void notify(const Attempt *attempt, const char *event, const char *reason)
+/* Whether to say it again could help: a broker that is not there now may be later. */
+static gboolean may_be_told_later(const GError *failed)
 {
-    const char *account = attempt->entry->envelope->used_account;
-    g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt_scope(attempt), attempt->terms->otherwise,
-                                           account, event, reason, &failed))
-        log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
-                    failed->message);
+    return g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_CONFIGURATION) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_IO);
 }
 
-void attempt_warn_when_late(const Attempt *attempt)
+/* Tells a person, by the broker. FALSE: nobody could be told, yet. */
+static gboolean notify(const Attempt *attempt, const char *event, const char *reason)
+{
+    const Envelope *envelope = attempt->entry->envelope;
+    const char *account = envelope->used_account ? envelope->used_account : envelope->account;
+    g_autoptr(GError) failed = NULL;
+    if (!account)
+        return FALSE; /* whose person it is comes with the first try that finds a broker */
+    if (account_session_report(attempt_scope(attempt), attempt->terms->otherwise, account, event,
+                               reason, &failed))
+        return TRUE;
+    log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event, failed->message);
+    return !may_be_told_later(failed);
+}
+
+gboolean attempt_warn_when_late(const Attempt *attempt)
 {
     Envelope *envelope = attempt->entry->envelope;
     if (!schedule_wants_warning(envelope, attempt->now))
-        return;
+        return TRUE;
     g_autofree char *reason =
         g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
                         schedule_age_s(envelope, attempt->now) / 3600);
-    notify(attempt, "mail_waiting", reason);
-    envelope->warned = TRUE;
+    envelope->warned = notify(attempt, "mail_waiting", reason);
+    return envelope->warned;
 }
 
 /* ---- bounces ---- */
@@ -187,12 +199,11 @@ void attempt_keep_report(const Attempt *attempt)
     schedule_hold(envelope, attempt->now, ENVELOPE_HOLD_PERSON, 0);
     g_autofree char *reason = g_strdup_printf(
         "the bounce %s found nobody: \"postkey-queue show\" shows it", attempt->entry->id);
-    notify(attempt, "mail_bounced", reason);
+    (void)notify(attempt, "mail_bounced", reason); /* the list says so, too */
 }
 
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
 {
     const Attempt attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
-    attempt_warn_when_late(&attempt);
-    return attempt_save(entry);
+    return attempt_warn_when_late(&attempt) && attempt_save(entry);
 }
