@@ -39,7 +39,7 @@ typedef struct {
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
     gboolean unsaved; /* the disk did not take what came of it: not to be tried again at once */
-    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
+    gboolean bounced; /* a report was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;

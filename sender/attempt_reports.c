@@ -68,11 +68,25 @@ static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request
     return FALSE;
 }
 
+/* address: the account's own. */
+static BounceRequest request_of(const SpoolEntry *entry, BounceKind kind, const char *address,
+                                gint64 lifetime_s)
+{
+    const Envelope *envelope = entry->envelope;
+    return (BounceRequest){.kind = kind,
+                           .original = envelope,
+                           .eml_fd = entry->eml_fd,
+                           .to = envelope->from && *envelope->from ? envelope->from : address,
+                           .from = address,
+                           .reporter = g_get_host_name(),
+                           .now = attempt_wall_now(),
+                           .lifetime_s = lifetime_s};
+}
+
 gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
                              gint64 lifetime_s, GError **error)
 {
     Envelope *envelope = entry->envelope;
-    const char *to = envelope->from && *envelope->from ? envelope->from : address;
     g_autoptr(SpoolEntry) bounce = NULL;
     if (bounce_count(kind, envelope) > 0) {
         if (!address) {
@@ -80,14 +94,7 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
                       "the account's address is not known now");
             return FALSE;
         }
-        BounceRequest request = {.kind = kind,
-                                 .original = envelope,
-                                 .eml_fd = entry->eml_fd,
-                                 .to = to,
-                                 .from = address,
-                                 .reporter = g_get_host_name(),
-                                 .now = attempt_wall_now(),
-                                 .lifetime_s = lifetime_s};
+        BounceRequest request = request_of(entry, kind, address, lifetime_s);
         /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
         if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, &bounce, error))
             return FALSE;
@@ -98,6 +105,22 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
     if (bounce)
         (void)attempt_save(entry);
     return TRUE;
+}
+
+SpoolEntry *attempt_report_success(const Attempt *attempt)
+{
+    SpoolEntry *report = NULL;
+    g_autoptr(GError) failed = NULL;
+    const Route *route = attempt_route(attempt);
+    if (!route || courier_offers_dsn(*attempt->courier) ||
+        bounce_count(BOUNCE_RELAYED, attempt->entry->envelope) == 0)
+        return NULL;
+    BounceRequest request =
+        request_of(attempt->entry, BOUNCE_RELAYED, route->address, route->lifetime_s);
+    /* It is no reason to keep what was sent: somebody would get that again. */
+    if (!add_bounce(attempt->entry, &request, &report, &failed))
+        log_error("%s: there is no report of success: %s", attempt->entry->id, failed->message);
+    return report;
 }
 
 gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
