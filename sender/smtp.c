@@ -63,6 +63,11 @@ gboolean smtp_is_open(const SmtpSession *session)
     return session->state != SMTP_ENDED;
 }
 
+gboolean smtp_offers_dsn(const SmtpSession *session)
+{
+    return session->offer.dsn;
+}
+
 gboolean smtp_is_kept_open(const SmtpSession *session)
 {
     /* The reply to a RSET is read with the next message. */

@@ -159,6 +159,9 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error);
 
 gboolean smtp_is_open(const SmtpSession *session);
 
+/* Whether its server makes the notices that it is asked for (RFC 3461). */
+gboolean smtp_offers_dsn(const SmtpSession *session);
+
 /* The same for a session that was kept: whether the server has neither closed nor said anything
  * unasked, which would be its farewell. Known without a round trip; so no message is sent, and
  * maybe lost or doubled, into a connection that is dead. */
