@@ -13,10 +13,11 @@ has the broker's one token and the same message, and they run in turns, so that 
 "postkey-send" has the message in its queue on disk first, as everybody calls it; with --deliver=now it keeps nothing, as
 the others do. An msmtp with XOAUTH2, which its users have, waits once more than one with OAUTHBEARER. Mails per second
 into Postfix: its own client sends over several connections at once and keeps no book; ours has one for each account.
-Postfix is measured by root, and where it is installed already: it would take the place of this machine's mail system.
+Postfix is measured by root, and unpacked for it: installed, it would take the place of this machine's mail system.
 
 What cannot be measured here is skipped, and named. Nothing fails: figures are for reading."""
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -31,6 +32,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 
 import postfix  # noqa: E402
+import relays  # noqa: E402
 from clients import TO, Curl, Msmtp, Postkey  # noqa: E402
 from processes import adopt_orphans, peer_pid, wait_until  # noqa: E402
 from small_google import ME  # noqa: E402
@@ -256,23 +258,24 @@ class Bench:
 
     def beside_postfix(self, folder):
         path = self.message(1000)
-        server = postfix.Server(os.path.join(folder, "server"))
-        relays = {f"Postfix, {what}": postfix.Relay(os.path.join(folder, f"relay{i}"), server, **settings)
-                  for i, (what, settings) in enumerate(RELAYS.items())}
-        self.trust_also(server.trust)
-        self.postkey.server("127.0.0.1", server.port, True)
-        runs = {"postkey-queue run": [], **{name: [] for name in relays}}
-        for _ in range(self.few_runs):
-            for name, relay in relays.items():
-                relay.hold()
-                relay.take(path, ME, TO, MANY)
-                runs[name].append(self.until_taken(server, relay.flush))
-            with Runner(self.world) as runner:
-                self.fill_queue(runner, path)
-                runs["postkey-queue run"].append(self.until_taken(server, runner.go_on))
-        self.postkey.settings = {}
-        for part in (*relays.values(), server):
-            part.stop()
+        with contextlib.ExitStack() as parts:
+            server = parts.enter_context(relays.Server(os.path.join(folder, "server")))
+            others = {}
+            for what, settings in RELAYS.items():
+                relay = relays.Relay(os.path.join(folder, f"relay{len(others)}"), server, **settings)
+                others[f"Postfix, {what}"] = parts.enter_context(relay)
+            self.trust_also(server.trust)
+            self.postkey.server("127.0.0.1", server.port, True)
+            runs = {"postkey-queue run": [], **{name: [] for name in others}}
+            for _ in range(self.few_runs):
+                for name, relay in others.items():
+                    relay.hold()
+                    relay.take(path, ME, TO, MANY)
+                    runs[name].append(self.until_taken(server, relay.flush))
+                with Runner(self.world) as runner:
+                    self.fill_queue(runner, path)
+                    runs["postkey-queue run"].append(self.until_taken(server, runner.go_on))
+            self.postkey.settings = {}
         return {name: self.medians(of_one) for name, of_one in runs.items()}
 
     def until_taken(self, server, go):
@@ -349,6 +352,8 @@ def main():
     arguments = parser.parse_args()
     for part in arguments.part:
         part in PARTS or parser.error(f"there is no part {part}")
+    if "LINE_FD" not in os.environ:
+        postfix.why_not()  # it is fetched as long as there is a network
     if "LINE_FD" not in os.environ and not arguments.relay:
         with tempfile.TemporaryDirectory(prefix="pk.") as folder:
             code = subprocess.run([program("bench/line"), folder, sys.executable, *sys.argv]).returncode
