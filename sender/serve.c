@@ -56,7 +56,9 @@ int serve_smtp(Options *options)
         fputs(
             DIRECT_PROGRAM
             ": the dialogue ended before it was over (-bs)\n"
-            "  What it means: a message that was not answered with 250 was not taken\n"
+            "  What it means: a message that had not come to its end was dropped; one whose "
+            "answer\n"
+            "                 could not be said may have been taken\n"
             "  What to do:    end each line with CR and LF, the text with a dot alone on a line,\n"
             "                 and the dialogue with QUIT\n",
             stderr);

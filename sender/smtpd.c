@@ -240,12 +240,15 @@ static void do_rcpt(Session *session, const char *argument)
     g_autofree char *address = read_address(session, path);
     if (!address)
         return;
-    if (session->recipients->len >= ADDRESS_LIST_MAX)
-        reply_error(session, "452 4.5.3 too many recipients");
-    else if (session->host->accept(address, session->recipients, session->host->data, &error))
-        reply(session, "250 2.1.5 recipient ok");
-    else
+    guint before = session->recipients->len;
+    if (!session->host->accept(address, session->recipients, session->host->data, &error)) {
         refuse_recipient(session, error);
+    } else if (session->recipients->len > ADDRESS_LIST_MAX) { /* an alias may be many */
+        g_ptr_array_set_size(session->recipients, (gint)before);
+        reply_error(session, "452 4.5.3 too many recipients");
+    } else {
+        reply(session, "250 2.1.5 recipient ok");
+    }
 }
 
 /* ---- the message ---- */
