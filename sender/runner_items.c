@@ -87,6 +87,7 @@ static void take(RunnerItem *item, const Envelope *envelope, gint64 now)
     item->from = envelope->from && *envelope->from ? g_strdup(envelope->from) : NULL;
     item->hold = envelope->hold;
     item->broken = FALSE;
+    item->lane = NULL;
 }
 
 /* Whether it is there. */

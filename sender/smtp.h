@@ -100,6 +100,10 @@ typedef struct {
      */
     gboolean (*about_to_commit)(gpointer data, GError **error);
     gpointer commit_data;
+    /* Called when the whole message has left and its verdict has not come: time that nobody needs.
+     * NULL: none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     /* Bytes of the message that were handed to the network, and its whole length; NULL: none. */
     void (*progress)(guint64 done, guint64 total, gpointer data);
     gpointer progress_data;
