@@ -250,12 +250,14 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 
 .PHONY: install uninstall install-units uninstall-units
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
+DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
+	for page in $(DOC_PAGES); do install -D -m 644 docs/$$page $(DOCDIR)/docs/$$page || exit 1; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
 

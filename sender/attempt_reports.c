@@ -13,7 +13,8 @@ static void notify(const Attempt *attempt, const char *event, const char *reason
 {
     const char *account = attempt->entry->envelope->used_account;
     g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt_scope(attempt), account, event, reason, &failed))
+    if (account && !account_session_report(attempt_scope(attempt), attempt->terms->otherwise,
+                                           account, event, reason, &failed))
         log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
                     failed->message);
 }
@@ -112,6 +113,7 @@ gboolean attempt_redirect(const Attempt *attempt)
     if (!route || !route->notify_account || strcmp(route->notify_account, route->account) == 0)
         return FALSE;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = attempt->terms->otherwise,
                               .account = route->notify_account,
                               .until = attempt->terms->give_up_at,
                               .on_behalf = attempt->terms->service ? 0 : ACCOUNT_SESSION_MYSELF};

@@ -9,8 +9,10 @@ static void record_outcome(const Attempt *attempt, guint i)
 {
     const SmtpRecipient *outcome = &attempt->recipients[i];
     EnvelopeRecipient *recipient = attempt->kept[i];
-    if (outcome->outcome == SMTP_UNTRIED)
+    if (outcome->outcome == SMTP_UNTRIED) {
+        recipient->in_doubt = attempt->were_in_doubt[i]; /* its part was never on its way */
         return;
+    }
     const Diagnosis *diagnosis = outcome->diagnosis;
     const GError *failed = attempt->failed;
     recipient->in_doubt = outcome->outcome == SMTP_UNKNOWN;

@@ -28,6 +28,7 @@ typedef struct {
 void lane_job_clear(LaneJob *job)
 {
     g_clear_pointer(&job->id, g_free);
+    g_clear_pointer(&job->otherwise, g_free);
     attempt_result_clear(&job->hold);
 }
 
@@ -62,6 +63,7 @@ static void try(Worker *worker, const LaneJob *job, SpoolEntry *entry, LaneResul
     const LaneTerms *terms = worker->lane->terms;
     AttemptTerms attempt = {.program = terms->program,
                             .scope = terms->scope,
+                            .otherwise = job->otherwise,
                             .service = terms->service,
                             .waits = job->waits,
                             .keeps = job->keeps,

@@ -25,6 +25,7 @@ typedef struct {
     gboolean waits, keeps; /* as AttemptTerms */
     gboolean ahead;        /* filled in: given while another one was under way (LaneResult) */
     AttemptResult hold;    /* for LANE_HOLD */
+    char *otherwise;       /* as AccountRequest */
 } LaneJob;
 
 void lane_job_clear(LaneJob *job);

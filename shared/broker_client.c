@@ -220,19 +220,10 @@ static int connect_or_start(const char *path, gboolean own, gint64 deadline_us, 
     return attempt.fd;
 }
 
-static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64 timeout_ms,
-                                    GError **error)
+/* Takes fd. checked: whose broker it is, is not the word of whoever named the socket. */
+static BrokerClient *new_client(const char *path, int fd, gboolean checked, GError **error)
 {
-    gboolean own;
-    g_autofree char *path = find_socket(scope, &own, error);
-    if (!path)
-        return NULL;
-    int fd = connect_or_start(path, own && may_start, deadline_after(timeout_ms), error);
-    if (fd < 0)
-        return NULL;
-    const char *socket_named = g_getenv("POSTKEY_SOCKET");
-    gboolean named = scope == PATHS_ANY && socket_named && *socket_named;
-    if (own && !named && !peer_is_trusted(fd)) {
+    if (checked && !peer_is_trusted(fd)) {
         (void)close(fd);
         error_set(error, POSTKEY_ERROR_PERMISSION, "somebody else could be listening in your place",
                   "find out who owns that socket before you go on",
@@ -246,6 +237,21 @@ static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64
     return client;
 }
 
+static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64 timeout_ms,
+                                    GError **error)
+{
+    gboolean own;
+    g_autofree char *path = find_socket(scope, &own, error);
+    if (!path)
+        return NULL;
+    int fd = connect_or_start(path, own && may_start, deadline_after(timeout_ms), error);
+    if (fd < 0)
+        return NULL;
+    const char *socket_named = g_getenv("POSTKEY_SOCKET");
+    gboolean named = scope == PATHS_ANY && socket_named && *socket_named;
+    return new_client(path, fd, own && !named, error);
+}
+
 BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError **error)
 {
     return connect_client(scope, TRUE, timeout_ms, error);
@@ -254,6 +260,12 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
 BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms, GError **error)
 {
     return connect_client(scope, FALSE, timeout_ms, error);
+}
+
+BrokerClient *broker_client_connect_at(const char *path, gint64 timeout_ms, GError **error)
+{
+    int fd = connect_or_start(path, FALSE, deadline_after(timeout_ms), error);
+    return fd >= 0 ? new_client(path, fd, strcmp(path, PATHS_SYSTEM_SOCKET) != 0, error) : NULL;
 }
 
 char *broker_client_socket(PathsScope scope)
