@@ -182,6 +182,11 @@ static SmtpDsn dsn_of(const Envelope *envelope)
                      .envelope_id = envelope->envid};
 }
 
+static void mark_ahead(gpointer entry)
+{
+    attempt_mark(entry);
+}
+
 static gboolean deliver(Attempt *attempt, GError **error)
 {
     Envelope *envelope = attempt->entry->envelope;
@@ -213,7 +218,9 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      .meanwhile = attempt->terms->meanwhile,
                      .meanwhile_data = attempt->terms->meanwhile_data};
     courier_give_up_at(*attempt->courier, attempt->terms->give_up_at);
+    courier_meanwhile(*attempt->courier, mark_ahead, attempt->entry);
     gboolean ok = courier_deliver(*attempt->courier, &mail, &attempt->refusal, error);
+    courier_meanwhile(*attempt->courier, NULL, NULL);
     const SmtpServer *server = courier_server(*attempt->courier);
     attempt->relay = server ? server->host : NULL;
     return ok;

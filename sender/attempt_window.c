@@ -74,7 +74,7 @@ void attempt_mark(SpoolEntry *entry)
 {
     Envelope *envelope = entry->envelope;
     g_autoptr(GError) failed = NULL;
-    if (envelope->in_doubt_since != 0)
+    if (entry->marked || envelope->in_doubt_since != 0)
         return;
     envelope->in_doubt_since = attempt_wall_now();
     set_all_in_doubt(envelope, TRUE);

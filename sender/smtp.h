@@ -51,6 +51,10 @@ typedef struct {
     Deadline until;               /* when to give up; 0: each step has its own deadline alone */
     TransportTrace trace;         /* NULL: none */
     gpointer trace_data;
+    /* Called when a credential has left and its answer has not come: time that nobody needs. NULL:
+     * none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
 } SmtpRoad;
 
 /* ---- what ---- */
