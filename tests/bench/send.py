@@ -32,8 +32,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 
 import postfix  # noqa: E402
-import relays  # noqa: E402
 from clients import TO, Curl, Msmtp, Postkey  # noqa: E402
+from real import packages  # noqa: E402
 from processes import adopt_orphans, peer_pid, wait_until  # noqa: E402
 from small_google import ME  # noqa: E402
 from wire import wire  # noqa: E402
@@ -259,10 +259,10 @@ class Bench:
     def beside_postfix(self, folder):
         path = self.message(1000)
         with contextlib.ExitStack() as parts:
-            server = parts.enter_context(relays.Server(os.path.join(folder, "server")))
+            server = parts.enter_context(postfix.Server(os.path.join(folder, "server")))
             others = {}
             for what, settings in RELAYS.items():
-                relay = relays.Relay(os.path.join(folder, f"relay{len(others)}"), server, **settings)
+                relay = postfix.Relay(os.path.join(folder, f"relay{len(others)}"), server, **settings)
                 others[f"Postfix, {what}"] = parts.enter_context(relay)
             self.trust_also(server.trust)
             self.postkey.server("127.0.0.1", server.port, True)
@@ -343,6 +343,13 @@ def measure(arguments):
         print()
 
 
+def fetch_postfix():
+    try:
+        packages.install()
+    except (OSError, subprocess.CalledProcessError) as e:
+        print(f"Postfix cannot be fetched: {e}", file=sys.stderr)
+
+
 def main():
     parser = argparse.ArgumentParser(description="postkey-send beside other programs")
     parser.add_argument("--json", action="store_true", help="the figures on stdout, the table on stderr")
@@ -353,7 +360,7 @@ def main():
     for part in arguments.part:
         part in PARTS or parser.error(f"there is no part {part}")
     if "LINE_FD" not in os.environ:
-        postfix.why_not()  # it is fetched as long as there is a network
+        fetch_postfix()  # as long as there is a network
     if "LINE_FD" not in os.environ and not arguments.relay:
         with tempfile.TemporaryDirectory(prefix="pk.") as folder:
             code = subprocess.run([program("bench/line"), folder, sys.executable, *sys.argv]).returncode

@@ -178,7 +178,7 @@ def authorized(reader):
 
 
 def test_every_page_has_examples_and_says_why_one_is_not_run():
-    assert len(PAGES) == 6
+    assert len(PAGES) == 7
     for name in PAGES:
         assert any(why is None for why, _ in blocks(name)), name
         assert all(why is None or len(why) > 10 for why, _ in blocks(name)), name
@@ -208,6 +208,16 @@ def test_the_examples_of_postkey_queue_look_after_what_waits(authorized):
 
 def test_the_examples_of_the_broker_are_run(authorized):
     assert len(authorized.follow("postkey-broker.8")) >= 2
+
+
+def test_the_examples_of_git_s_helper_prepare_git_and_show_what_it_gets(authorized):
+    authorized.configure_google("smtp.gmail.com:465 tls")
+    authorized.reload()
+    typed = authorized.follow("git-credential-postkey.1")
+    asking, = [c for c in typed if c.endswith(" get")]
+    assert f"username={YOU}\npassword={authorized.token()}\n" in authorized.type(asking).ok()
+    settings = authorized.type("git config --global --list").ok()
+    assert len(typed) == len(settings.splitlines()) + 1 and "helper=postkey\n" in settings
 
 
 @pytest.mark.parametrize("number", range(len(blocks("postkey.conf.5"))))
