@@ -401,7 +401,7 @@ def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
         ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
         ready.start_runner()
         wait_until(lambda: "mail_waiting" in said(), "a person is told")
-        assert ready.envelopes()[0]["warned"] is True
+        wait_until(lambda: ready.envelopes()[0].get("warned"), "that is remembered")
     assert said().split("\n").count(f"mail_waiting {ME}") == 1
 
 
