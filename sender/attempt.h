@@ -20,6 +20,8 @@ typedef struct {
     gpointer trace_data;
     void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
     gpointer progress_data;
+    void (*meanwhile)(gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer meanwhile_data;
 } AttemptTerms;
 
 typedef enum {
@@ -56,6 +58,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
  * and given back for the next message; one that is of no use any more is closed. */
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result);
+
+/* Writes down ahead of its try that the entry may be on its way, so that the try need not wait for
+ * the disk; what was in doubt before is left as it is. Then attempt_run() is due, or
+ * attempt_unmark().
+ */
+void attempt_mark(SpoolEntry *entry);
+
+/* In the place of the try: it was not on its way. FALSE: as unsaved. */
+gboolean attempt_unmark(SpoolEntry *entry);
 
 /* In the place of a try while the account is on hold for what hold says: the message waits with it.
  * A report does not, where the account is unauthorized and [notify] names another one. */

@@ -1,4 +1,5 @@
-/* What the parts of attempt share: attempt.c (the try and its end), attempt_reports.c (bounces, and
+/* What the parts of attempt share: attempt.c (the try and its end), attempt_window.c (what
+ * the envelope says of the outcomes, and of a doubt), attempt_reports.c (bounces, and
  * who is told), attempt_words.c (what the envelope and the caller read). For them alone. */
 #pragma once
 
@@ -35,6 +36,14 @@ const Route *attempt_route(const Attempt *attempt);
  * more. FALSE: the envelope on disk is as it was before; that is logged. */
 gboolean attempt_save(SpoolEntry *entry);
 gboolean attempt_remove(SpoolEntry *entry);
+
+/* ---- the window ---- */
+
+/* Into the envelope: what became of whom. */
+void attempt_record(const Attempt *attempt);
+
+/* The duplicate window opens: on disk before the first byte that opens it. For SmtpMail. */
+gboolean attempt_open_window(gpointer attempt, GError **error);
 
 /* ---- reports ---- */
 

@@ -15,6 +15,8 @@ struct Courier {
     char *habits;  /* the file where the road remembers its servers */
     SmtpSession *session;
     Deadline give_up_at; /* 0: never */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     guint logins;
     guint carried;            /* messages since the login */
     const Diagnosis *refusal; /* of the reply that ended the session */
@@ -104,6 +106,12 @@ void courier_give_up_at(Courier *courier, Deadline until)
         smtp_give_up_at(courier->session, until);
 }
 
+void courier_meanwhile(Courier *courier, void (*meanwhile)(gpointer data), gpointer data)
+{
+    courier->meanwhile = meanwhile;
+    courier->meanwhile_data = data;
+}
+
 /* ---- the connection ---- */
 
 static void plan_road(Courier *courier)
@@ -117,7 +125,9 @@ static void plan_road(Courier *courier)
                                .habits = courier->habits,
                                .until = courier->give_up_at,
                                .trace = courier->request.trace,
-                               .trace_data = courier->request.trace_data};
+                               .trace_data = courier->request.trace_data,
+                               .meanwhile = courier->meanwhile,
+                               .meanwhile_data = courier->meanwhile_data};
 }
 
 static gboolean connect_to_server(Courier *courier, GError **error)

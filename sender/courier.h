@@ -44,6 +44,9 @@ const SmtpServer *courier_server(const Courier *courier);
 /* No wait for the server goes beyond this point; 0: each step has its own deadline alone. */
 void courier_give_up_at(Courier *courier, Deadline until);
 
+/* Called while the answer to a login is waited for (SmtpRoad), with data; NULL: nothing is. */
+void courier_meanwhile(Courier *courier, void (*meanwhile)(gpointer data), gpointer data);
+
 /* Delivers mail, whose sender may be NULL: the account's address; to each address once (merge.h),
  * in as many parts as the route's recipients_max asks for, and fills in the outcomes. FALSE with
  * *error where one reason holds for all that are left; *refusal is then the diagnosis of the

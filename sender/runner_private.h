@@ -80,7 +80,7 @@ void runner_lane_free(gpointer data);
 /* The lane of an account of the item's owner, or, where that is not known, of the address that it
  * is chosen by; made where there is none. Borrowed. */
 RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char *account);
-RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item);
+RunnerLane *runner_lane_of(Runner *runner, RunnerItem *item);
 
 gboolean runner_is_held(const RunnerLane *entry, gint64 now);
 

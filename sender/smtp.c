@@ -97,6 +97,8 @@ Reply *smtp_ask(SmtpSession *session, const char *line, const Secret *secret, GE
         smtp_enter(session, SMTP_ENDED);
         return NULL;
     }
+    if (secret && session->road->meanwhile)
+        session->road->meanwhile(session->road->meanwhile_data);
     return smtp_hear(session, timeout_ms, error);
 }
 

@@ -436,6 +436,7 @@ def test_what_a_killed_sender_left_is_sent(ready):
     sender.write("Subject: x\n\nbody\n")
     sender.process.stdin.close()
     ready.google.wait("smtp.held")
+    wait_until(lambda: ready.envelopes()[0].get("in_doubt_since"), "it is marked while the login is waited for")
     sender.stop(signal.SIGKILL)
     ready.google.clear()
     envelope, = ready.envelopes()
