@@ -69,6 +69,12 @@ service auth {{
     mode = 0666
   }}
 }}
+# A refusal is not made to wait, nor who comes after it from the same address.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 # What is delivered is what can be read, but for one line on top: Return-Path.
 lmtp_add_received_header = no
 lmtp_hdr_delivery_address = none
