@@ -6,9 +6,9 @@ import pytest
 from processes import adopt_orphans
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so",
-            "tests/killer")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze", "dnsmasq")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "postkey-doctor", "tests/small-google",
+            "tests/clock-shim.so", "tests/killer")
 
 
 def pytest_configure(config):
