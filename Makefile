@@ -56,18 +56,20 @@ BROKER_SRC := $(filter-out $(if $(SANITIZE),broker/wipe.c),$(wildcard broker/*.c
 CLI_SRC    := $(wildcard broker/cli/*.c)
 SENDER_SRC := $(wildcard sender/*.c)
 QUEUE_SRC  := $(wildcard sender/queue/*.c)
+DOCTOR_SRC := $(wildcard sender/doctor/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
-PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
+PROGRAMS := $(addprefix $(BUILD)/,postkey-broker postkey postkey-send postkey-queue postkey-doctor)
 # The name by which git calls postkey.
 GIT_HELPER := git-credential-postkey
-UNITS    := shared broker cli sender
+UNITS    := shared broker cli sender doctor
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
 
 BROKER_PKG := glib-2.0 gio-2.0 gio-unix-2.0 libsecret-1 libcurl libcjson gnutls
 CLI_PKG    := glib-2.0 libcjson libqrencode
 SENDER_PKG := glib-2.0 libcjson gnutls
+DOCTOR_PKG := $(SENDER_PKG) libcares
 SHARED_PKG := glib-2.0 libcjson
 SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libcjson
 
@@ -93,6 +95,8 @@ INC_broker := -Ishared -Ibroker -I$(BUILD)/gen
 INC_cli    := -Ishared -Ibroker/cli
 INC_sender := -Ishared -Isender
 INC_queue  := -Ishared -Isender -Isender/queue
+# c-ares keeps its older calls, which are all that Debian 12 has, and calls them deprecated in newer releases.
+INC_doctor := -Ishared -Isender -Isender/doctor -DCARES_NO_DEPRECATED
 INC_sim    := -Itests/sim
 
 pkg = $(shell pkg-config --cflags $(1))
@@ -101,6 +105,7 @@ $(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_P
 $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/sender/queue/%.o: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/sender/doctor/%.o: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
@@ -114,7 +119,7 @@ $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: priva
 .PHONY: all
 all: $(PROGRAMS) $(BUILD)/$(GIT_HELPER)
 
-NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(DOCTOR_PKG) $(SHARED_PKG))
 
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
@@ -149,6 +154,8 @@ $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
 	$(call link,$(SENDER_PKG)) -lm
+$(BUILD)/postkey-doctor: $(call objects,$(DOCTOR_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
+	$(call link,$(DOCTOR_PKG)) -lm
 $(SIM): $(call objects,$(SIM_SRC))
 	$(call link,$(SIM_PKG))
 # Kills a program at one of its system calls: tests/faults.
@@ -173,6 +180,9 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 	$(call link,$(CLI_PKG) criterion) -lm
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
+
+$(BUILD)/tests/unit-doctor: $(call unit_objects,doctor) $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(DOCTOR_PKG) criterion) -lm
 
 # Loaded into a broker to move its clocks; nothing of ours is in it, so it is built without ours.
 CLOCK_SHIM := $(BUILD)/tests/clock-shim.so
@@ -359,7 +369,7 @@ check-package-installed: $(SIM)
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] sender/doctor/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
@@ -367,7 +377,7 @@ layers:
 	@tests/lint/layers
 
 # Every header compiles alone.
-HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h)
+HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h sender/doctor/*.h)
 .PHONY: headers
 headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
 $(BUILD)/headers/shared/%.ok:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
@@ -375,6 +385,7 @@ $(BUILD)/headers/broker/%.ok:     private FLAGS = $(INC_broker) $(call pkg,$(BRO
 $(BUILD)/headers/broker/cli/%.ok: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/headers/sender/%.ok:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/headers/sender/queue/%.ok: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/headers/sender/doctor/%.ok: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(POSTKEY_CFLAGS)) $(FLAGS) -fsyntax-only -include $< -x c /dev/null

@@ -47,6 +47,7 @@ static const Method methods_table[] = {
     {"InitStore", method_init_store, MANAGE, FALSE, ""},
     {"MoveStore", method_move_store, MANAGE, FALSE, "to:s"},
     {"RekeyStore", method_rekey_store, MANAGE, FALSE, ""},
+    {"GetRoute", method_get_route, USE, FALSE, "account?s from?s"},
     {"OpenSession", method_open_session, USE, TRUE, "account?s from?s on_behalf?i"},
     {"CloseSession", method_close_session, USE, FALSE, ""},
     {"BeginMessage", method_begin_message, USE, FALSE, "recipients:i size:i"},

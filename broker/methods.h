@@ -39,6 +39,7 @@ void method_import_client(Methods *methods, Call *call);
 void method_get_clients(Methods *methods, Call *call);
 void method_remove_client(Methods *methods, Call *call);
 
+void method_get_route(Methods *methods, Call *call);
 void method_open_session(Methods *methods, Call *call);
 void method_close_session(Methods *methods, Call *call);
 void method_begin_message(Methods *methods, Call *call);

@@ -29,6 +29,24 @@ static void add_ledger(cJSON *object, const Methods *methods, const AccountInfo 
     json_add_time(object, "room_at", room.wait_s > 0 ? room.room_at : -1);
 }
 
+/* Without these nothing can be sent; people untick them, and administrators take them back. */
+static void add_missing_scopes(cJSON *object, const Methods *methods, const AccountInfo *info)
+{
+    static const char *const sending[] = {"smtp", NULL};
+    const Provider *provider = config_peek_provider(methods->context->config, info->provider);
+    g_auto(GStrv) wanted = NULL;
+    g_autoptr(GPtrArray) missing = g_ptr_array_new();
+    if (info->kind == STATE_OAUTH && *info->scopes && provider)
+        wanted = provider_scopes(provider, sending, NULL);
+    for (char **scope = wanted; scope && *scope; scope++)
+        if (!provider_is_identity_scope(*scope) && !g_strv_contains(info->scopes, *scope))
+            g_ptr_array_add(missing, *scope);
+    if (missing->len == 0)
+        return;
+    g_ptr_array_add(missing, NULL);
+    json_add_strings(object, "scopes_missing", (const char *const *)missing->pdata);
+}
+
 static void add_servers(cJSON *object, const Methods *methods, const AccountInfo *info)
 {
     const Config *config = methods->context->config;
@@ -80,6 +98,7 @@ static cJSON *describe(const Methods *methods, const Account *account, const cha
     json_add_string(object, "reason", info.reason);
     json_add_string(object, "hint", info.hint);
     json_add_strings(object, "scopes", info.scopes);
+    add_missing_scopes(object, methods, &info);
     json_add_time(object, "token_expires", info.token_expires_at);
     json_add_time(object, "authorization_expires", info.authorization_expires_at);
     json_add_time(object, "authorized", info.authorized_at);
@@ -95,6 +114,9 @@ static void reply_accounts(const Methods *methods, Call *call, const char *const
 {
     cJSON *reply = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(reply, "accounts");
+    gint64 ahead_s;
+    if (http_client_clock(methods->context->http, &ahead_s))
+        cJSON_AddNumberToObject(reply, "clock_ahead", (double)ahead_s);
     const Account *account;
     MethodsViewer viewer = {
         .policy = methods->context->policy, .peer = call_peer(call), .use = POLICY_SEND};

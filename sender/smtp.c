@@ -372,6 +372,16 @@ const SmtpServer *smtp_server(const SmtpSession *session)
     return session->server;
 }
 
+const char *const *smtp_mechanisms(const SmtpSession *session)
+{
+    return (const char *const *)session->offer.mechanisms;
+}
+
+const Tls *smtp_tls(const SmtpSession *session)
+{
+    return transport_tls(session->transport);
+}
+
 void smtp_give_up_at(SmtpSession *session, Deadline until)
 {
     session->until = until;

@@ -12,7 +12,7 @@ extern const Verb verb_git_credential;
 extern const Verb verb_accounts;
 extern const Verb verb_refresh, verb_revoke, verb_forget, verb_unlock, verb_reload;
 extern const Verb verb_monitor, verb_metrics;
-extern const Verb verb_explain;
+extern const Verb verb_explain, verb_doctor;
 extern const Verb verb_store;
 extern const Verb verb_store_status, verb_store_init, verb_store_move, verb_store_rekey;
 extern const Verb verb_client;

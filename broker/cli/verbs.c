@@ -39,6 +39,7 @@ const Verb *const verbs[] = {
     &verb_monitor,
     &verb_metrics,
     &verb_explain,
+    &verb_doctor,
     &verb_client,
     &verb_client_import,
     &verb_client_set,
