@@ -9,6 +9,8 @@
 #   make crash      kill the sender and the runner at each system call; cut each byte
 #   make bench      measure broker and sender beside others; BENCH=broker or BENCH=send: only one
 #   make install    PREFIX=/usr/local DESTDIR=
+#   make install-mta  the same, and the names sendmail, mailq and newaliases
+#   make deb        packages of Debian, into build/deb/
 #   make help       this list
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -22,9 +24,14 @@ DATADIR := $(DESTDIR)$(PREFIX)/share/postkey
 DOCDIR  := $(DESTDIR)$(PREFIX)/share/doc/postkey
 # Where systemd looks below /usr and /usr/local; a person's own units belong in ~/.local/share/systemd.
 UNITDIR     ?= $(PREFIX)/lib/systemd
+SYSTEMUNITDIR ?= $(UNITDIR)/system
+USERUNITDIR ?= $(UNITDIR)/user
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR      ?= $(PREFIX)/share/man
+BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
 
 SANITIZE ?=
 BUILD    ?= build$(if $(SANITIZE),-sanitize)
@@ -51,6 +58,8 @@ QUEUE_SRC  := $(wildcard sender/queue/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
 PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
+# The name by which git calls postkey.
+GIT_HELPER := git-credential-postkey
 UNITS    := shared broker cli sender
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
@@ -66,8 +75,10 @@ without_main = $(filter-out %/main.o,$(call objects,$(1)))
 
 # ---- flags ------------------------------------------------------------------------------------------------
 
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror
-FORTIFY  ?= $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# A distribution's build says WERROR= (another compiler warns of other things), and its own level of _FORTIFY_SOURCE.
+WERROR   ?= -Werror
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
+FORTIFY  ?= $(if $(SANITIZE)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN   := -fstack-protector-strong -fPIE
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
@@ -94,12 +105,13 @@ INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
   private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/cli/%.o: private FLAGS = -Itests/fuzz $(INC_cli) $(call pkg,$(CLI_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(BUILD)/$(GIT_HELPER)
 
 NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
 
@@ -130,6 +142,8 @@ $(BUILD)/postkey-broker: $(call objects,$(BROKER_SRC) $(SHARED_SRC))
 	$(call link,$(BROKER_PKG)) -lm
 $(BUILD)/postkey: $(call objects,$(CLI_SRC) $(SHARED_SRC))
 	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/$(GIT_HELPER): $(BUILD)/postkey
+	@ln -sf postkey $@
 $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
@@ -166,10 +180,13 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
-# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake).
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake), those
+# of the command postkey in cli/.
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
 FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+FUZZ_CLI     := $(basename $(notdir $(wildcard tests/fuzz/cli/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI)
+FUZZ_CLI_OBJECTS := $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
 FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
                        $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
@@ -183,6 +200,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/f
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_SENDER_OBJECTS)
 	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -251,20 +272,23 @@ demo: deps-demo
 demo-installed: all $(SIM)
 	@tests/demo/demo $(BUILD)
 
-.PHONY: deps-build deps-demo deps-tests deps-bench
-deps-build deps-demo deps-tests deps-bench: deps-%:
+.PHONY: deps-build deps-demo deps-tests deps-bench deps-deb
+deps-build deps-demo deps-tests deps-bench deps-deb: deps-%:
 	@packaging/install-dependencies $*
 
 # ---- install ----------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall install-units uninstall-units
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
+DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
+	ln -sf postkey $(BINDIR)/$(GIT_HELPER)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
+	for page in $(DOC_PAGES); do install -D -m 644 docs/$$page $(DOCDIR)/docs/$$page || exit 1; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
 
@@ -272,26 +296,49 @@ install: all install-units
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
 UNITS_USER   := $(wildcard packaging/systemd/user/*)
 install-units:
-	install -d $(DESTDIR)$(UNITDIR)/system $(DESTDIR)$(UNITDIR)/user $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) \
+	install -d $(DESTDIR)$(SYSTEMUNITDIR) $(DESTDIR)$(USERUNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) \
 	  $(DOCDIR)/examples
-	@for unit in $(UNITS_SYSTEM:packaging/systemd/%=%) $(UNITS_USER:packaging/systemd/%=%); do \
-	  echo "install $(DESTDIR)$(UNITDIR)/$$unit"; \
-	  sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit && \
-	  chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	@set -e; for unit in $(UNITS_SYSTEM) $(UNITS_USER); do \
+	  case $$unit in */system/*) to=$(DESTDIR)$(SYSTEMUNITDIR);; *) to=$(DESTDIR)$(USERUNITDIR);; esac; \
+	  to=$$to/$${unit##*/}; echo "install $$to"; \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|' $$unit > $$to; chmod 644 $$to; done
 	install -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/postkey.conf
 	install -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
 	install -m 644 packaging/systemd/examples/* $(DOCDIR)/examples
 
 uninstall-units:
-	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/system/,$(notdir $(UNITS_SYSTEM))) \
-	  $(addprefix $(DESTDIR)$(UNITDIR)/user/,$(notdir $(UNITS_USER))) \
+	rm -f $(addprefix $(DESTDIR)$(SYSTEMUNITDIR)/,$(notdir $(UNITS_SYSTEM))) \
+	  $(addprefix $(DESTDIR)$(USERUNITDIR)/,$(notdir $(UNITS_USER))) \
 	  $(DESTDIR)$(SYSUSERSDIR)/postkey.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
 
 uninstall: uninstall-units
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS)) $(GIT_HELPER)) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
 	rmdir $(DATADIR) 2>/dev/null || true
+
+# postkey-send under the names that programs call. Those of another mail system stay.
+.PHONY: install-mta uninstall-mta
+MTA_LINKS := $(DESTDIR)$(PREFIX)/sbin/sendmail $(BINDIR)/mailq $(BINDIR)/newaliases
+MTA_PAGES := man8/sendmail.8 man1/mailq.1 man1/newaliases.1
+install-mta: install
+	@for name in $(MTA_LINKS); do \
+	  if { [ -e $$name ] || [ -L $$name ]; } && [ "$$(readlink $$name)" != ../bin/postkey-send ]; then \
+	    echo "make: $$name is there, and is not postkey's: remove the other mail system first" >&2; exit 1; fi; done
+	install -d $(dir $(MTA_LINKS)) $(addprefix $(DESTDIR)$(MANDIR)/,man1 man8)
+	for name in $(MTA_LINKS); do ln -sfn ../bin/postkey-send $$name || exit 1; done
+	for page in $(MTA_PAGES); do ln -sfn ../man1/postkey-send.1 $(DESTDIR)$(MANDIR)/$$page || exit 1; done
+
+uninstall-mta:
+	@for name in $(MTA_LINKS); do \
+	  if [ "$$(readlink $$name)" = ../bin/postkey-send ]; then echo "rm $$name"; rm $$name; fi; done
+	@for page in $(addprefix $(DESTDIR)$(MANDIR)/,$(MTA_PAGES)); do \
+	  if [ "$$(readlink $$page)" = ../man1/postkey-send.1 ]; then echo "rm $$page"; rm $$page; fi; done
+
+# Source and binary packages of Debian, from the tree as it stands, in BUILD/deb: docs/packaging.md.
+.PHONY: deb
+deb: deps-deb
+	@packaging/build-deb $(BUILD)/deb $(VERSION)
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 

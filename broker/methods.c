@@ -320,3 +320,24 @@ Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use)
         methods_fail_account(methods, call, &filter, error);
     return account;
 }
+
+/* ---- servers ---- */
+
+const GPtrArray *methods_smtp_servers(const ConfigAccount *section, const Provider *provider)
+{
+    return section && section->servers ? section->servers : provider->servers;
+}
+
+cJSON *methods_describe_servers(const GPtrArray *servers)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (guint i = 0; i < servers->len; i++) {
+        const ProviderServer *server = g_ptr_array_index(servers, i);
+        cJSON *object = cJSON_CreateObject();
+        json_add_string(object, "host", server->host);
+        json_add_time(object, "port", server->port);
+        json_add_string(object, "tls", server->implicit_tls ? "implicit" : "starttls");
+        cJSON_AddItemToArray(list, object);
+    }
+    return list;
+}

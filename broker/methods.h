@@ -83,3 +83,10 @@ void methods_fail_provider(Methods *methods, Call *call, const GError *error, co
  * fit the filter, whichever error says. */
 void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *filter,
                           const GError *error);
+
+/* Where the mail of an account is submitted: the servers of its section (may be NULL), else those
+ * of its provider. Borrowed. */
+const GPtrArray *methods_smtp_servers(const ConfigAccount *section, const Provider *provider);
+
+/* Servers (of ProviderServer) as the interface has them. Returns owned. */
+cJSON *methods_describe_servers(const GPtrArray *servers);

@@ -27,6 +27,17 @@ static void add_ledger(cJSON *object, const Methods *methods, const AccountInfo 
     json_add_time(object, "room_at", room.wait_s > 0 ? room.room_at : -1);
 }
 
+static void add_servers(cJSON *object, const Methods *methods, const AccountInfo *info)
+{
+    const Config *config = methods->context->config;
+    const Provider *provider = config_peek_provider(config, info->provider);
+    if (!provider)
+        return;
+    const GPtrArray *smtp = methods_smtp_servers(config_account(config, info->name), provider);
+    cJSON_AddItemToObject(object, "smtp", methods_describe_servers(smtp));
+    cJSON_AddItemToObject(object, "imap", methods_describe_servers(provider->imap_servers));
+}
+
 static cJSON *describe(const Methods *methods, const Account *account)
 {
     AccountInfo info = account_info(account);
@@ -45,6 +56,7 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_time(object, "authorized", info.authorized_at);
     json_add_time(object, "rotate", rotation_due_at(methods->context, info.name));
     cJSON_AddBoolToObject(object, "unsaved", info.unsaved);
+    add_servers(object, methods, &info);
     add_ledger(object, methods, &info);
     return object;
 }

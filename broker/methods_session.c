@@ -64,20 +64,6 @@ static void session_end(Session *session)
 
 /* ---- the route ---- */
 
-static cJSON *describe_servers(const GPtrArray *servers)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (guint i = 0; i < servers->len; i++) {
-        const ProviderServer *server = g_ptr_array_index(servers, i);
-        cJSON *object = cJSON_CreateObject();
-        json_add_string(object, "host", server->host);
-        json_add_time(object, "port", server->port);
-        json_add_string(object, "tls", server->implicit_tls ? "implicit" : "starttls");
-        cJSON_AddItemToArray(list, object);
-    }
-    return list;
-}
-
 /* NULL with POSTKEY_ERROR_CONFIGURATION. */
 static cJSON *describe_route(const Methods *methods, const Account *account,
                              const Provider *provider, GError **error)
@@ -85,7 +71,7 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     AccountInfo info = account_info(account);
     const Config *config = methods->context->config;
     const ConfigAccount *section = config_account(config, info.name);
-    const GPtrArray *servers = section && section->servers ? section->servers : provider->servers;
+    const GPtrArray *servers = methods_smtp_servers(section, provider);
     g_autofree char *ca = NULL;
     gsize ca_len;
     if (servers->len == 0) {
@@ -106,7 +92,7 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     json_add_string(route, "address", info.address);
     json_add_string(route, "user", info.user);
     json_add_string(route, "provider", info.provider);
-    cJSON_AddItemToObject(route, "servers", describe_servers(servers));
+    cJSON_AddItemToObject(route, "servers", methods_describe_servers(servers));
     json_add_string(route, "ca", ca);
     static const char *const with_password[] = {"PLAIN", "LOGIN", NULL};
     json_add_strings(route, "mechanisms",

@@ -20,6 +20,7 @@ static void attempt_clear(Attempt *attempt)
         smtp_recipient_clear(&attempt->recipients[i]);
     g_free(attempt->recipients);
     g_free(attempt->kept);
+    g_free(attempt->were_in_doubt);
     g_clear_pointer(&attempt->message, message_free);
     g_clear_error(&attempt->failed);
     if (attempt->text)
@@ -68,8 +69,12 @@ gboolean attempt_save(SpoolEntry *entry)
 
 gboolean attempt_remove(SpoolEntry *entry)
 {
+    const Envelope *envelope = entry->envelope;
+    SpoolFate fate = envelope_count(envelope, ENVELOPE_BOUNCED) > 0 ? SPOOL_BOUNCED
+                     : envelope_count(envelope, ENVELOPE_SENT) > 0  ? SPOOL_SENT
+                                                                    : SPOOL_RETURNED;
     g_autoptr(GError) failed = NULL;
-    if (spool_entry_remove(entry, &failed))
+    if (spool_entry_remove(entry, fate, &failed))
         return TRUE;
     log_error("%s: it could not be removed from the queue: %s", entry->id, failed->message);
     return attempt_save(entry); /* that nobody waits any more */
@@ -89,12 +94,14 @@ static void collect_waiting(Attempt *attempt)
     guint most = envelope->recipients->len;
     attempt->recipients = g_new0(SmtpRecipient, most);
     attempt->kept = g_new0(EnvelopeRecipient *, most);
+    attempt->were_in_doubt = g_new0(gboolean, most);
     for (guint i = 0; i < most; i++) {
         EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
         if (recipient->state != ENVELOPE_WAITING)
             continue;
         attempt->recipients[attempt->n].address = recipient->address;
         attempt->recipients[attempt->n].original = recipient->orcpt;
+        attempt->were_in_doubt[attempt->n] = recipient->in_doubt;
         attempt->kept[attempt->n++] = recipient;
     }
 }
@@ -103,8 +110,10 @@ static void record_outcome(const Attempt *attempt, guint i)
 {
     const SmtpRecipient *outcome = &attempt->recipients[i];
     EnvelopeRecipient *recipient = attempt->kept[i];
-    if (outcome->outcome == SMTP_UNTRIED)
+    if (outcome->outcome == SMTP_UNTRIED) {
+        recipient->in_doubt = attempt->were_in_doubt[i]; /* its part was never on its way */
         return;
+    }
     const Diagnosis *diagnosis = outcome->diagnosis;
     const GError *failed = attempt->failed;
     recipient->in_doubt = outcome->outcome == SMTP_UNKNOWN;
@@ -165,6 +174,7 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
                        : attempt->message                ? message_from(attempt->message)
                                                          : NULL;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = terms->otherwise,
                               .account = envelope->account,
                               .from = from,
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,
@@ -303,6 +313,8 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
         result->hold = judgement->hold;
         result->hold_until = attempt->now + judgement->wait_s;
         result->hold_is_local = judgement->local;
+        result->unauthorized = attempt->failed && g_error_matches(attempt->failed, POSTKEY_ERROR,
+                                                                  POSTKEY_ERROR_AUTHORIZATION);
         result->happened = g_strdup(envelope->happened);
         result->meaning = g_strdup(envelope->meaning);
         result->remedy = g_strdup(envelope->remedy);
@@ -389,9 +401,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         attempt_keep_report(attempt);
     } else {
         plan_next(attempt, &judgement, result);
-        if (attempt_is_report(envelope) && attempt->failed &&
-            g_error_matches(attempt->failed, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION) &&
-            attempt_redirect(attempt))
+        if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
         attempt_warn_when_late(attempt);
         attempt_say_kept(attempt);
@@ -399,13 +409,31 @@ static void settle(const Attempt *attempt, AttemptResult *result)
     result->unsaved = !attempt_save(attempt->entry);
 }
 
+/* The broker tells the way of the account's reports; no server is asked. */
+static gboolean redirect_report(Attempt *attempt)
+{
+    g_autoptr(GError) failed = NULL;
+    if (!attempt_is_report(attempt->entry->envelope))
+        return FALSE;
+    if (open_courier(attempt, &failed))
+        return attempt_redirect(attempt);
+    log_info("%s: %s", attempt->entry->id, failed->message);
+    return FALSE;
+}
+
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result)
 {
-    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
+    g_autoptr(Courier) courier = NULL;
+    g_auto(Attempt)
+        attempt = {.terms = terms, .entry = entry, .courier = &courier, .now = attempt_wall_now()};
     Envelope *envelope = entry->envelope;
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK, .fate = ATTEMPT_KEPT};
+    if (hold->unauthorized && redirect_report(&attempt)) {
+        result->unsaved = !attempt_save(entry);
+        return;
+    }
     envelope_set_text(&envelope->happened, hold->happened);
     envelope_set_text(&envelope->meaning, hold->meaning);
     envelope_set_text(&envelope->remedy, hold->remedy);

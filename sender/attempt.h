@@ -9,12 +9,13 @@
 
 /* For whom and how; all borrowed. */
 typedef struct {
-    const char *program; /* for what the caller reads */
-    PathsScope scope;    /* whose broker */
-    gboolean service;    /* the queue service: asks on behalf of the envelope's uid */
-    gboolean waits;      /* a caller waits for the verdict */
-    gboolean keeps;      /* FALSE: never kept (deliver=now) */
-    Deadline give_up_at; /* 0: never */
+    const char *program;   /* for what the caller reads */
+    PathsScope scope;      /* whose broker */
+    const char *otherwise; /* as AccountRequest */
+    gboolean service;      /* the queue service: asks on behalf of the envelope's uid */
+    gboolean waits;        /* a caller waits for the verdict */
+    gboolean keeps;        /* FALSE: never kept (deliver=now) */
+    Deadline give_up_at;   /* 0: never */
     TransportTrace trace;
     gpointer trace_data;
     void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
@@ -43,6 +44,7 @@ typedef struct {
     EnvelopeHold hold;
     gint64 hold_until;
     gboolean hold_is_local;            /* no server decided it: to look again costs nothing */
+    gboolean unauthorized;             /* it may not log in: its reports go another way */
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
@@ -56,7 +58,7 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
                  AttemptResult *result);
 
 /* In the place of a try while the account is on hold for what hold says: the message waits with it.
- */
+ * A report does not, where the account is unauthorized and [notify] names another one. */
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 

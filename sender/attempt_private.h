@@ -14,6 +14,7 @@ typedef struct {
     guint n; /* of those who wait */
     SmtpRecipient *recipients;
     EnvelopeRecipient **kept; /* the same, in the envelope */
+    gboolean *were_in_doubt;  /* before this try */
     gint64 now;               /* Unix seconds */
     const char *relay;        /* borrowed from the courier; NULL: none */
     const Diagnosis *refusal;

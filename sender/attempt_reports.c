@@ -13,7 +13,8 @@ static void notify(const Attempt *attempt, const char *event, const char *reason
 {
     const char *account = attempt->entry->envelope->used_account;
     g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt_scope(attempt), account, event, reason, &failed))
+    if (account && !account_session_report(attempt_scope(attempt), attempt->terms->otherwise,
+                                           account, event, reason, &failed))
         log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
                     failed->message);
 }
@@ -55,38 +56,12 @@ static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request
     return FALSE;
 }
 
-/* Takes back that the failed ones are reported: states are those of before. */
-static void unmark(Envelope *envelope, const EnvelopeState *states)
-{
-    envelope->bounces--;
-    for (guint i = 0; i < envelope->recipients->len; i++)
-        envelope_recipient(envelope, i)->state = states[i];
-}
-
-/* A bounce that nobody takes down would be made again: nobody sends it before (it is locked), and
- * where the disk refuses, it is taken back. */
-static gboolean record_bounce(SpoolEntry *entry, BounceKind kind, SpoolEntry *bounce,
-                              GError **error)
-{
-    Envelope *envelope = entry->envelope;
-    g_autofree EnvelopeState *states = g_new(EnvelopeState, envelope->recipients->len);
-    g_autoptr(GError) stays = NULL;
-    for (guint i = 0; i < envelope->recipients->len; i++)
-        states[i] = envelope_recipient(envelope, i)->state;
-    bounce_mark(kind, envelope);
-    if (spool_entry_save(entry, error))
-        return TRUE;
-    unmark(envelope, states);
-    if (bounce && !spool_entry_remove(bounce, &stays))
-        log_error("%s: it may come twice: %s", bounce->id, stays->message);
-    return FALSE;
-}
-
 gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
                              gint64 lifetime_s, GError **error)
 {
     Envelope *envelope = entry->envelope;
     const char *to = envelope->from && *envelope->from ? envelope->from : address;
+    g_autoptr(SpoolEntry) bounce = NULL;
     if (bounce_count(kind, envelope) > 0) {
         if (!address) {
             error_set(error, POSTKEY_ERROR_UNAVAILABLE, "the bounce has no sender yet", NULL,
@@ -102,20 +77,22 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
                                  .now = attempt_wall_now(),
                                  .lifetime_s = lifetime_s};
         /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
-        g_autoptr(SpoolEntry) bounce = NULL;
-        return spool_entry_save(entry, error) && add_bounce(entry, &request, &bounce, error) &&
-               record_bounce(entry, kind, bounce, error);
+        if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, &bounce, error))
+            return FALSE;
     }
     bounce_mark(kind, envelope);
+    /* While it is locked nobody sends it: a bounce that left before it is taken down would be made
+     * again. A disk that refuses twice is told by attempt_save(). */
+    if (bounce)
+        (void)attempt_save(entry);
     return TRUE;
 }
 
 gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
 {
     g_autoptr(GError) failed = NULL;
-    if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed)) {
+    if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed))
         return attempt_remove(entry);
-    }
     log_warning("%s: its bounce waits: %s", entry->id, failed->message);
     schedule_failed(entry->envelope, attempt_wall_now(), 0, g_random_int());
     return attempt_save(entry);
@@ -136,6 +113,7 @@ gboolean attempt_redirect(const Attempt *attempt)
     if (!route || !route->notify_account || strcmp(route->notify_account, route->account) == 0)
         return FALSE;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = attempt->terms->otherwise,
                               .account = route->notify_account,
                               .until = attempt->terms->give_up_at,
                               .on_behalf = attempt->terms->service ? 0 : ACCOUNT_SESSION_MYSELF};

@@ -1,11 +1,13 @@
 #include "courier.h"
 
 #include "errors.h"
+#include "merge.h"
 
 #include <string.h>
 
 struct Courier {
-    AccountRequest request; /* account is owned, from is none: the first answer chose for good */
+    AccountRequest request; /* account and otherwise are owned, from is none: the first answer chose
+                               for good */
     gboolean by_name;       /* the account was named */
     char *from;             /* else by this; NULL: by none */
     AccountSession *account;
@@ -27,6 +29,7 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->account = account;
     courier->request = *request;
     courier->request.account = g_strdup(account_session_route(account)->account);
+    courier->request.otherwise = g_strdup(request->otherwise);
     courier->request.from = NULL;
     courier->by_name = request->account != NULL;
     courier->from = g_strdup(request->from);
@@ -44,6 +47,7 @@ void courier_close(Courier *courier)
     smtp_close(courier->session);
     account_session_close(courier->account);
     g_free((char *)courier->request.account);
+    g_free((char *)courier->request.otherwise);
     g_free(courier->from);
     g_free(courier->habits);
     g_free(courier);
@@ -314,12 +318,15 @@ gboolean courier_deliver(Courier *courier, const SmtpMail *mail, const Diagnosis
                          GError **error)
 {
     gboolean ok = TRUE;
+    Merge *merge = merge_begin(mail);
+    const SmtpMail *once = merge ? merge_mail(merge) : mail;
     courier->refusal = NULL;
-    for (guint at = 0; ok && at < mail->n_recipients;) {
-        guint some = MIN(mail->n_recipients - at, courier_route(courier)->recipients_max);
-        ok = carry(courier, mail, mail->recipients + at, some, error);
+    for (guint at = 0; ok && at < once->n_recipients;) {
+        guint some = MIN(once->n_recipients - at, courier_route(courier)->recipients_max);
+        ok = carry(courier, once, once->recipients + at, some, error);
         at += some;
     }
+    merge_end(merge);
     *refusal = courier->refusal;
     return ok;
 }

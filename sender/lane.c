@@ -19,6 +19,7 @@ typedef struct {
 void lane_job_clear(LaneJob *job)
 {
     g_clear_pointer(&job->id, g_free);
+    g_clear_pointer(&job->otherwise, g_free);
     attempt_result_clear(&job->hold);
 }
 
@@ -40,6 +41,7 @@ static void do_job(Lane *lane, const LaneJob *job, Courier **courier)
     const LaneTerms *terms = lane->terms;
     AttemptTerms attempt = {.program = terms->program,
                             .scope = terms->scope,
+                            .otherwise = job->otherwise,
                             .service = terms->service,
                             .waits = job->waits,
                             .keeps = job->keeps};

@@ -23,6 +23,7 @@ typedef struct {
     char *id;
     gboolean waits, keeps; /* as AttemptTerms */
     AttemptResult hold;    /* for LANE_HOLD */
+    char *otherwise;       /* as AccountRequest */
 } LaneJob;
 
 void lane_job_clear(LaneJob *job);

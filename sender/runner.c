@@ -1,6 +1,5 @@
 #include "runner_private.h"
 
-#include "broker_client.h"
 #include "errors.h"
 #include "fileio.h"
 #include "log.h"
@@ -190,39 +189,6 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
 
 /* ---- peers ---- */
 
-/* Its environment, of long ago, may lead elsewhere than its caller's. */
-static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, const char *broker)
-{
-    PathsScope scope = item->scope == PATHS_ANY ? runner->options->scope : item->scope;
-    g_autofree char *ours = broker ? broker_client_socket(scope) : NULL;
-    return broker && g_strcmp0(broker, ours) != 0;
-}
-
-static void asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data)
-{
-    Runner *runner = data;
-    RunnerItem *item = runner_items_find(runner->items, id, runner_now());
-    g_autoptr(GError) refused = NULL;
-    if (!item) {
-        queue_peer_answer_gone(peer, id);
-        return;
-    }
-    if (item->waiter || item->broken) {
-        error_set(&refused, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
-                  item->waiter ? "somebody waits for %s already" : "the message %s cannot be read",
-                  id);
-        queue_peer_refuse(peer, refused);
-        return;
-    }
-    if (asks_other_broker(runner, item, broker)) {
-        queue_peer_answer_other_broker(peer, id);
-        return;
-    }
-    item->waiter = peer;
-    queue_peer_hear(peer, id, TRUE);
-    runner_pump(runner);
-}
-
 static gboolean pump_later(gpointer data)
 {
     Runner *runner = data;
@@ -302,7 +268,7 @@ static gboolean look_later(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void envelope_changed(const char *id, gpointer data)
+static void envelope_changed(const char *id, G_GNUC_UNUSED const SpoolFate *fate, gpointer data)
 {
     runner_items_look_at(((Runner *)data)->items, id, runner_now());
 }
@@ -374,7 +340,7 @@ static gboolean told_to_end(gpointer data)
 
 /* ---- the whole ---- */
 
-static const QueueHandlers own_handlers = {.deliver = asked_to_deliver, .left = peer_left};
+static const QueueHandlers own_handlers = {.deliver = runner_asked_to_deliver, .left = peer_left};
 static const QueueHandlers submit_handlers = {.accept = runner_may_hand_over,
                                               .submit = runner_handed_over,
                                               .crowded = runner_make_place,

@@ -15,6 +15,7 @@ typedef struct {
     char *account;    /* named, or chosen before; NULL: unknown */
     char *from;       /* reverse-path, by which the broker chooses then; NULL: none */
     EnvelopeHold hold;
+    gboolean report;       /* of ours, and nobody's message */
     gboolean broken;       /* not to be read: listed by others, left alone here */
     gboolean active;       /* a lane has it */
     gboolean rests;        /* its lock was somebody else's: not before runner_items_wake() */

@@ -1,6 +1,6 @@
 /* What the parts of runner share: runner.c (the whole, what came of a try, what wakes it),
- * runner_pump.c (what is to be done now, and when next), runner_submit.c (what others hand over).
- * For them alone. */
+ * runner_pump.c (what is to be done now, and when next), runner_submit.c (what others ask for and
+ * hand over). For them alone. */
 #pragma once
 
 #include "lane.h"
@@ -47,6 +47,8 @@ typedef struct {
     QueueSocket *socket, *submit_socket;
     GThreadPool *committers;
     GMainLoop *loop;
+    char *learned; /* the socket of the broker that a caller would ask, where that is another one
+                      than ours; NULL: none came */
     int watch_fd, timer_fd;
     guint watch_source, timer_source, idle_timer, look_timer, rest_timer, pump_source;
     gint64 wall_ahead_us; /* of the wall clock beside the boot clock, at the last look */
@@ -87,6 +89,7 @@ gint64 runner_next_moment(const Runner *runner);
 
 /* ---- what others hand over: for QueueHandlers, and for the pool of committers ---- */
 
+void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data);
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error);
 void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data);
 void runner_commit(gpointer data, gpointer user_data);

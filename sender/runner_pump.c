@@ -57,6 +57,7 @@ void runner_set_hold(RunnerLane *entry, const AttemptResult *result)
     entry->hold = (AttemptResult){.hold = result->hold,
                                   .hold_until = result->hold_until,
                                   .hold_is_local = result->hold_is_local,
+                                  .unauthorized = result->unauthorized,
                                   .happened = g_strdup(result->happened),
                                   .meaning = g_strdup(result->meaning),
                                   .remedy = g_strdup(result->remedy)};
@@ -99,10 +100,12 @@ static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask 
     LaneJob job = {.task = task,
                    .id = g_strdup(item->id),
                    .waits = item->waiter != NULL,
-                   .keeps = item->keeps};
+                   .keeps = item->keeps,
+                   .otherwise = g_strdup(runner->learned)};
     if (task == LANE_HOLD) {
         job.hold.hold = entry->hold.hold;
         job.hold.hold_until = entry->hold.hold_until;
+        job.hold.unauthorized = entry->hold.unauthorized;
         job.hold.happened = g_strdup(entry->hold.happened);
         job.hold.meaning = g_strdup(entry->hold.meaning);
         job.hold.remedy = g_strdup(entry->hold.remedy);
@@ -125,7 +128,8 @@ static void start_if_due(Runner *runner, RunnerItem *item, gint64 now)
     else if (!runner_is_held(entry, now) || !item->keeps ||
              (item->waiter && entry->hold.hold_is_local))
         start(runner, entry, item, LANE_TRY);
-    else if (item->waiter || item->hold == ENVELOPE_NO_HOLD)
+    else if (item->waiter || item->hold == ENVELOPE_NO_HOLD ||
+             (item->report && entry->hold.unauthorized))
         start(runner, entry, item, LANE_HOLD);
     else
         item->due_at = entry->hold.hold_until;

@@ -1,6 +1,7 @@
 #include "runner_private.h"
 
 #include "address.h"
+#include "broker_client.h"
 #include "enqueue.h"
 #include "errors.h"
 #include "intake.h"
@@ -8,6 +9,66 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* ---- what waits already ---- */
+
+/* Its environment, of long ago, may lead elsewhere than its caller's. */
+static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, const char *broker)
+{
+    PathsScope scope = item->scope == PATHS_ANY ? runner->options->scope : item->scope;
+    g_autofree char *ours = broker ? broker_client_socket(scope) : NULL;
+    return broker && g_strcmp0(broker, ours) != 0;
+}
+
+/* What we hold because our own way leads to no broker, or to none that helps, has another one now.
+ */
+static void learn(Runner *runner, const char *broker)
+{
+    gint64 now = runner_now();
+    guint position = 0;
+    RunnerItem *item;
+    if (g_strcmp0(runner->learned, broker) == 0)
+        return;
+    g_free(runner->learned);
+    runner->learned = g_strdup(broker);
+    while ((item = runner_items_next(runner->items, &position))) {
+        RunnerLane *entry =
+            item->hold == ENVELOPE_HOLD_ACCOUNT ? runner_lane_of(runner, item) : NULL;
+        if (!entry || (runner_is_held(entry, now) && !entry->hold.hold_is_local))
+            continue; /* a server's word is the same whoever asks */
+        attempt_result_clear(&entry->hold);
+        item->due_at = now;
+    }
+}
+
+void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data)
+{
+    Runner *runner = data;
+    RunnerItem *item = runner_items_find(runner->items, id, runner_now());
+    g_autoptr(GError) refused = NULL;
+    if (!item) {
+        queue_peer_answer_gone(peer, id);
+        return;
+    }
+    if (item->waiter || item->broken) {
+        error_set(&refused, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
+                  item->waiter ? "somebody waits for %s already" : "the message %s cannot be read",
+                  id);
+        queue_peer_refuse(peer, refused);
+        return;
+    }
+    if (asks_other_broker(runner, item, broker)) {
+        learn(runner, broker);
+        queue_peer_answer_other_broker(peer, id);
+        runner_pump(runner);
+        return;
+    }
+    item->waiter = peer;
+    queue_peer_hear(peer, id, TRUE);
+    runner_pump(runner);
+}
+
+/* ---- whole messages ---- */
 
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error)
 {

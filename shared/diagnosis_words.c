@@ -10,6 +10,10 @@
     "compare \"postkey client list\" with the provider's console, and import it again: \"postkey " \
     "client import FILE\""
 
+#define NEW_CLIENT_SECRET                                                                          \
+    "make a new one in Entra and give it again: \"postkey add client-credentials\" where nobody "  \
+    "signs in, else \"postkey client set\""
+
 #define WORDS(fragment, scope, action, wait_s, meaning, remedy)                                    \
     {                                                                                              \
         fragment,                                                                                  \
@@ -102,19 +106,21 @@ const DiagnosisWords diagnosis_words[] = {
           "set it again without a secret: \"postkey client set --provider microsoft --client-id "
           "ID\""),
     WORDS("AADSTS7000215", ACCOUNT, GIVE_UP, 0,
-          "the client secret is wrong (its value is wanted, not its ID)",
-          "make a new one in Entra and set it: \"postkey client set ... --secret-fd N\""),
+          "the client secret is wrong (its value is wanted, not its ID)", NEW_CLIENT_SECRET),
     WORDS("AADSTS7000218", ACCOUNT, GIVE_UP, 0,
           "the OAuth client needs a secret, or leave to work without one",
           "switch \"Allow public client flows\" on in its registration (Authentication)"),
-    WORDS("AADSTS7000222", ACCOUNT, GIVE_UP, 0, "the client secret has expired",
-          "make a new one in Entra and set it: \"postkey client set ... --secret-fd N\""),
+    WORDS("AADSTS7000222", ACCOUNT, GIVE_UP, 0, "the client secret has expired", NEW_CLIENT_SECRET),
     WORDS("AADSTS50011", ACCOUNT, GIVE_UP, 0,
           "the redirect URI is not in the OAuth client's registration",
           "add http://localhost under \"Mobile and desktop applications\""),
     WORDS("AADSTS53003", ACCOUNT, GIVE_UP, 0,
           "conditional access of the organisation forbids this way to sign in (often device codes)",
           "\"postkey authorize ADDRESS --flow browser\", or ask the administrator"),
+    WORDS("AADSTS700016", ACCOUNT, GIVE_UP, 0,
+          "the OAuth client is not registered in the organisation that was asked",
+          "compare client ID and tenant with the registration; one for a single organisation needs "
+          "that tenant in the endpoints of [provider microsoft]"),
     WORDS("AADSTS65001", ACCOUNT, GIVE_UP, 0, "nobody has consented to this OAuth client",
           AUTHORIZE_AGAIN),
     WORDS("AADSTS", ACCOUNT, GIVE_UP, 0,
@@ -124,6 +130,21 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("invalid_rapt", ACCOUNT, GIVE_UP, 0,
           "the account's organisation wants the person to sign in afresh from time to time",
           AUTHORIZE_AGAIN),
+    WORDS("rapt_required", ACCOUNT, GIVE_UP, 0,
+          "the account's organisation wants the person to sign in afresh from time to time",
+          AUTHORIZE_AGAIN),
+    WORDS(
+        "Invalid JWT", ACCOUNT, GIVE_UP, 0,
+        "the provider does not take what the service account signed: the clock of this machine is "
+        "wrong, or the key was deleted",
+        "set the clock (timedatectl set-ntp true); else make a new key: \"postkey add "
+        "service-account KEY.json --for ADDRESS\""),
+    WORDS("Invalid email or User ID", ACCOUNT, GIVE_UP, 0,
+          "the service account is to act for an address that is no user of the Workspace domain",
+          "check the address behind --for; of an alias, name its user with --login"),
+    WORDS("account has been deleted", ACCOUNT, GIVE_UP, 0,
+          "the provider's account is gone; nothing can be sent with it any more",
+          "\"postkey forget ACCOUNT\", or have the account restored and authorize it again"),
     WORDS("invalid_grant", ACCOUNT, GIVE_UP, 0,
           "the authorization is over: revoked, six months unused, the password changed, more than "
           "100 "
@@ -131,6 +152,11 @@ const DiagnosisWords diagnosis_words[] = {
           "\"Testing\"",
           AUTHORIZE_AGAIN
           "; publish the consent screen (\"Audience\", \"Publish app\") if it is in Testing"),
+    WORDS(
+        "expired or revoked", ACCOUNT, GIVE_UP, 0,
+        "the authorization, or the token, is over: revoked, unused for too long, or ended with the "
+        "password",
+        AUTHORIZE_AGAIN),
     WORDS("invalid device flow scope", ACCOUNT, GIVE_UP, 0,
           "Google gives no mail scope to the device flow, whoever asks",
           "\"postkey authorize\" goes on in the browser by itself; --flow browser starts there"),
@@ -142,6 +168,9 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("invalid_client", ACCOUNT, GIVE_UP, 0,
           "the provider does not know the OAuth client, its secret is wrong, or it is of another "
           "type",
+          CHECK_CLIENT),
+    WORDS("OAuth client was not found", ACCOUNT, GIVE_UP, 0,
+          "the provider does not know the OAuth client: it was deleted, or its id is mistyped",
           CHECK_CLIENT),
     WORDS("deleted_client", ACCOUNT, GIVE_UP, 0, "the OAuth client was deleted at the provider",
           CHECK_CLIENT),
@@ -169,11 +198,53 @@ const DiagnosisWords diagnosis_words[] = {
         "address "
         "is no test user of a consent screen in \"Testing\"",
         "authorize again and press \"Allow\"; or add the test user, or publish the consent screen"),
+    WORDS("access blocked", ACCOUNT, GIVE_UP, 0,
+          "Google's page lets nobody go on; mostly the address is no test user of a consent screen "
+          "in "
+          "\"Testing\". The line with \"Error 400\" or \"Error 403\" says more",
+          "publish the consent screen (\"Audience\", \"Publish app\"), or add the test user; give "
+          "the "
+          "word behind \"Error\" to \"postkey explain\""),
+    WORDS("verified this app", ACCOUNT, GIVE_UP, 0,
+          "Google has not looked at the OAuth client. It is your own, so there is nothing to fear; "
+          "of "
+          "somebody else's, think twice",
+          "go on by \"Advanced\", \"Go to ...\""),
+    WORDS("need admin approval", ACCOUNT, GIVE_UP, 0,
+          "the organisation lets nobody consent to an OAuth client but its administrators",
+          "ask an administrator to consent to the client: Entra, Enterprise applications, "
+          "Permissions"),
+    WORDS("authorization_declined", ACCOUNT, GIVE_UP, 0,
+          "the person said no on the provider's page", AUTHORIZE_AGAIN),
+    WORDS("expired_token", ACCOUNT, GIVE_UP, 0, "the code was not typed in, or not in time",
+          AUTHORIZE_AGAIN),
+    WORDS("rate_limit_exceeded", ACCOUNT, TRY_LATER, 900,
+          "the OAuth client asks the provider more often than it may",
+          "wait some minutes; where it stays, another program with the same client asks in a loop"),
     WORDS("too many requests", ACCOUNT, TRY_LATER, 900,
           "this is the quota of the provider's web API, which all programs of one OAuth client "
           "share; SMTP "
           "does not know it",
           "wait some minutes; where it stays, another program asks in a loop"),
+
+    /* ---- the keyring ---- */
+    WORDS("keyring is locked", ACCOUNT, TRY_LATER, 0,
+          "the credentials are safe in the keyring, but nobody can read them until it is unlocked: "
+          "nobody has logged in at the desktop, or the keyring has another password than the login",
+          "\"postkey unlock\", in the session of the desktop; a machine without one keeps sealed "
+          "files: \"postkey help store\""),
+    WORDS(
+        "keyring", ACCOUNT, TRY_LATER, 0,
+        "no program of this session keeps secrets: over ssh and in cron there is none unless the "
+        "person is logged in",
+        "install and start GNOME Keyring, KWallet or KeePassXC; a machine without a desktop keeps "
+        "sealed files: \"postkey help store\""),
+    WORDS(
+        "org.freedesktop.secrets", ACCOUNT, TRY_LATER, 0,
+        "no program of this session keeps secrets: over ssh and in cron there is none unless the "
+        "person is logged in",
+        "install and start GNOME Keyring, KWallet or KeePassXC; a machine without a desktop keeps "
+        "sealed files: \"postkey help store\""),
 
     /* ---- words of mail servers, without their codes ---- */
     WORDS("SmtpClientAuthentication is disabled", ACCOUNT, GIVE_UP, 0,

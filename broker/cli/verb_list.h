@@ -8,6 +8,7 @@ extern const Verb verb_authorize;
 extern const Verb verb_add, verb_add_service_account, verb_add_app_password;
 extern const Verb verb_add_refresh_token, verb_add_client_credentials;
 extern const Verb verb_token;
+extern const Verb verb_git_credential;
 extern const Verb verb_accounts;
 extern const Verb verb_refresh, verb_revoke, verb_forget, verb_unlock, verb_reload;
 extern const Verb verb_monitor, verb_metrics;

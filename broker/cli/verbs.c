@@ -27,6 +27,7 @@ const Verb *const verbs[] = {
     &verb_add_refresh_token,
     &verb_add_client_credentials,
     &verb_token,
+    &verb_git_credential,
     &verb_accounts,
     &verb_refresh,
     &verb_revoke,

@@ -8,8 +8,8 @@ from real.server import Server
 from world import BUILD, World
 
 NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so",
-            "tests/killer")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "git-credential-postkey", "tests/small-google",
+            "tests/clock-shim.so", "tests/killer")
 
 
 def pytest_configure(config):

@@ -78,6 +78,19 @@ def test_a_runner_that_would_ask_another_broker_leaves_the_mail_to_its_caller(re
     assert b"status=" not in runner.err
 
 
+def test_a_runner_that_finds_no_broker_learns_the_way_from_a_caller_who_does(ready):
+    """As one that cron has started, whose mail would wait until it ends."""
+    poor = ready.env | {"POSTKEY_SOCKET": "relative"}
+    runner = ready.start_runner(env=poor)
+    kept(ready.mail(A, env=poor), "POSTKEY_SOCKET")
+    kept(ready.send(C, deliver="auto", env=poor), "POSTKEY_SOCKET")
+    assert ready.mail(B).err == ""
+    emptied(ready)
+    assert sorted(m["recipients"][0] for m in ready.google.mails()) == [A, B, C]
+    runner.stop()
+    assert runner.err.count(b"status=sent") == 2
+
+
 def test_mail_for_the_systems_broker_waits_in_the_callers_own_queue_and_its_runner_serves_that(ready):
     kept(ready.mail("--system", A), "no broker at /run/postkey/broker.sock")
     envelope, = ready.envelopes()

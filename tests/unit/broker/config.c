@@ -158,6 +158,8 @@ Test(config, everything_of_the_manual_is_read)
     cr_expect_str_eq(provider->ca_file, "/etc/my ca.pem");
     cr_expect_eq(provider->servers->len, 2);
     cr_expect_eq(((ProviderServer *)provider->servers->pdata[1])->port, 587);
+    cr_assert_eq(provider->imap_servers->len, 1);
+    cr_expect_eq(((ProviderServer *)provider->imap_servers->pdata[0])->port, 143);
     cr_expect_str_eq(provider->mechanisms[0], "XOAUTH2");
     cr_expect_null(provider->mechanisms[1]);
     cr_expect_eq(provider->daily_messages, 1);

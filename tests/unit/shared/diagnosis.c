@@ -247,6 +247,19 @@ Test(diagnosis, words_without_a_code_are_known)
         {"error=access_denied", "Allow"},
         {"Username and Password not accepted", "token"},
         {"Less Secure App access", "postkey authorize"},
+        {"Google hasn't verified this app", "Advanced"},
+        {"Access blocked: postkey has not completed the verification process", "test user"},
+        {"Access blocked: invalid request, Error 400: redirect_uri_mismatch", "Desktop app"},
+        {"Need admin approval", "consent"},
+        {"AADSTS700016: Application was not found in the directory", "tenant"},
+        {"AADSTS7000215: Invalid client secret provided", "client-credentials"},
+        {"invalid_grant: Invalid JWT: Token must be a short-lived token", "clock"},
+        {"invalid_grant: Invalid email or User ID", "--for"},
+        {"invalid_grant: The account has been deleted", "forget"},
+        {"Token has been expired or revoked.", "postkey authorize"},
+        {"What happened: the keyring is locked", "postkey unlock"},
+        {"The name org.freedesktop.secrets was not provided", "sealed files"},
+        {"there is no keyring service", "sealed files"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         const Diagnosis *found = diagnosis_of_words(cases[i].words);
