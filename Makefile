@@ -3,6 +3,7 @@
 #   make            build the programs into build/
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
+#   make check-real only the tests against servers that other people wrote
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
 #   make crash      kill the sender and the runner at each system call; cut each byte
@@ -55,16 +56,20 @@ BROKER_SRC := $(filter-out $(if $(SANITIZE),broker/wipe.c),$(wildcard broker/*.c
 CLI_SRC    := $(wildcard broker/cli/*.c)
 SENDER_SRC := $(wildcard sender/*.c)
 QUEUE_SRC  := $(wildcard sender/queue/*.c)
+DOCTOR_SRC := $(wildcard sender/doctor/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
-PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
-UNITS    := shared broker cli sender
+PROGRAMS := $(addprefix $(BUILD)/,postkey-broker postkey postkey-send postkey-queue postkey-doctor)
+# The name by which git calls postkey.
+GIT_HELPER := git-credential-postkey
+UNITS    := shared broker cli sender doctor
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
 
 BROKER_PKG := glib-2.0 gio-2.0 gio-unix-2.0 libsecret-1 libcurl libcjson gnutls
 CLI_PKG    := glib-2.0 libcjson libqrencode
 SENDER_PKG := glib-2.0 libcjson gnutls
+DOCTOR_PKG := $(SENDER_PKG) libcares
 SHARED_PKG := glib-2.0 libcjson
 SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libcjson
 
@@ -90,6 +95,8 @@ INC_broker := -Ishared -Ibroker -I$(BUILD)/gen
 INC_cli    := -Ishared -Ibroker/cli
 INC_sender := -Ishared -Isender
 INC_queue  := -Ishared -Isender -Isender/queue
+# c-ares keeps its older calls, which are all that Debian 12 has, and calls them deprecated in newer releases.
+INC_doctor := -Ishared -Isender -Isender/doctor -DCARES_NO_DEPRECATED
 INC_sim    := -Itests/sim
 
 pkg = $(shell pkg-config --cflags $(1))
@@ -98,19 +105,21 @@ $(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_P
 $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/sender/queue/%.o: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/sender/doctor/%.o: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
   private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/cli/%.o: private FLAGS = -Itests/fuzz $(INC_cli) $(call pkg,$(CLI_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
 # ---- programs ---------------------------------------------------------------------------------------------
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(BUILD)/$(GIT_HELPER)
 
-NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(DOCTOR_PKG) $(SHARED_PKG))
 
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
@@ -139,10 +148,14 @@ $(BUILD)/postkey-broker: $(call objects,$(BROKER_SRC) $(SHARED_SRC))
 	$(call link,$(BROKER_PKG)) -lm
 $(BUILD)/postkey: $(call objects,$(CLI_SRC) $(SHARED_SRC))
 	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/$(GIT_HELPER): $(BUILD)/postkey
+	@ln -sf postkey $@
 $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
 	$(call link,$(SENDER_PKG)) -lm
+$(BUILD)/postkey-doctor: $(call objects,$(DOCTOR_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
+	$(call link,$(DOCTOR_PKG)) -lm
 $(SIM): $(call objects,$(SIM_SRC))
 	$(call link,$(SIM_PKG))
 # Kills a program at one of its system calls: tests/faults.
@@ -168,6 +181,9 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
 
+$(BUILD)/tests/unit-doctor: $(call unit_objects,doctor) $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(DOCTOR_PKG) criterion) -lm
+
 # Loaded into a broker to move its clocks; nothing of ours is in it, so it is built without ours.
 CLOCK_SHIM := $(BUILD)/tests/clock-shim.so
 $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
@@ -175,10 +191,13 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 	  $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -o $@ $<
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
-# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake).
+# (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake), those
+# of the command postkey in cli/.
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
 FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER)
+FUZZ_CLI     := $(basename $(notdir $(wildcard tests/fuzz/cli/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI)
+FUZZ_CLI_OBJECTS := $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
 FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
                        $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
@@ -192,6 +211,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/f
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_SENDER_OBJECTS)
 	$(call link,$(SENDER_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_CLI_OBJECTS)
+	$(call link,$(CLI_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -230,12 +253,20 @@ bench-installed: all $(SIM) $(BENCHES)
 	$(if $(filter send,$(BENCH)),@$(BENCH_RUN)/send.py $(SEND))
 
 .PHONY: check
-check: deps-tests
+check: deps-tests deps-real
 	@$(MAKE) --no-print-directory check-installed
 
 .PHONY: check-installed
 check-installed: test $(SIM) $(KILLER) $(SESSION_TEST) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD)
+
+# Servers that other people wrote (tests/e2e/real): fetched, not installed; "make check" runs their tests with the others.
+.PHONY: deps-real check-real
+deps-real: deps-tests
+	@tests/e2e/real/servers install
+check-real: deps-real
+	@$(MAKE) --no-print-directory all $(SIM) $(KILLER) $(CLOCK_SHIM)
+	@tests/e2e/run $(BUILD) -m real
 
 # The crash test at all of its points; "make check" has a spread of them.
 .PHONY: crash crash-installed
@@ -262,12 +293,15 @@ deps-build deps-demo deps-tests deps-bench deps-deb: deps-%:
 # Their completions are found by the program's name.
 COMPLETED := postkey postkey-send postkey-queue
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
+DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
+	ln -sf postkey $(BINDIR)/$(GIT_HELPER)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
 	install -m 644 README.md LICENSE $(DOCDIR)
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
+	for page in $(DOC_PAGES); do install -D -m 644 docs/$$page $(DOCDIR)/docs/$$page || exit 1; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
 	install -d $(addprefix $(DESTDIR),$(BASHDIR) $(ZSHDIR) $(FISHDIR))
@@ -296,7 +330,7 @@ uninstall-units:
 	  $(DESTDIR)$(SYSUSERSDIR)/postkey.conf $(DESTDIR)$(TMPFILESDIR)/postkey.conf
 
 uninstall: uninstall-units
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS)) $(GIT_HELPER)) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rm -f $(DESTDIR)$(ZSHDIR)/_postkey $(foreach p,$(COMPLETED),$(DESTDIR)$(BASHDIR)/$p $(DESTDIR)$(FISHDIR)/$p.fish)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
@@ -335,7 +369,7 @@ check-package-installed: $(SIM)
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] sender/doctor/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
@@ -343,7 +377,7 @@ layers:
 	@tests/lint/layers
 
 # Every header compiles alone.
-HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h)
+HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h sender/doctor/*.h)
 .PHONY: headers
 headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
 $(BUILD)/headers/shared/%.ok:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
@@ -351,6 +385,7 @@ $(BUILD)/headers/broker/%.ok:     private FLAGS = $(INC_broker) $(call pkg,$(BRO
 $(BUILD)/headers/broker/cli/%.ok: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/headers/sender/%.ok:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/headers/sender/queue/%.ok: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/headers/sender/doctor/%.ok: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(POSTKEY_CFLAGS)) $(FLAGS) -fsyntax-only -include $< -x c /dev/null
@@ -370,4 +405,4 @@ format:
 
 .PHONY: clean
 clean:
-	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz)
+	rm -rf $(sort $(BUILD) $(BUILD)-clang build build-clang build-sanitize build-sanitize-clang build-fuzz build-real)

@@ -39,6 +39,7 @@ static const Key keys[] = {
     {"broker", "default_account", CONFIG_WORD, BROKER(default_account)},
     {"broker", "keep_alive", CONFIG_DURATION, BROKER(keep_alive_s)},
     {"broker", "queue_user", CONFIG_USER, BROKER(queue_user)},
+    {"broker", "smtp_user", CONFIG_USER, BROKER(smtp_user)},
 
     {"provider", "issuer", CONFIG_HTTPS_URI, PROVIDER(issuer)},
     {"provider", "device_authorization_endpoint", CONFIG_HTTPS_URI,
@@ -58,6 +59,7 @@ static const Key keys[] = {
     {"provider", "redirect_host", CONFIG_LOOPBACK, PROVIDER(redirect_host)},
     {"provider", "ca_file", CONFIG_PATH, PROVIDER(ca_file)},
     {"provider", "smtp", CONFIG_SERVERS, PROVIDER(servers)},
+    {"provider", "imap", CONFIG_SERVERS, PROVIDER(imap_servers)},
     {"provider", "mechanisms", CONFIG_MECHANISMS, PROVIDER(mechanisms)},
     {"provider", "daily_messages", CONFIG_COUNT, PROVIDER(daily_messages)},
     {"provider", "daily_recipients", CONFIG_COUNT, PROVIDER(daily_recipients)},
