@@ -30,6 +30,8 @@ typedef struct {
     gboolean json;        /* --json: for programs */
     gboolean from_header; /* -t: recipients from the header too */
     gboolean dot_is_text; /* -i, -oi: a line with a lone dot is a line like any other */
+    gboolean local;       /* --local: the peer of -bs logs in with a name of "postkey local" */
+    gboolean any_peer;    /* --any-peer: and may be on another machine */
     gboolean verbose;     /* -v */
     gboolean help;
     gboolean version;
