@@ -354,6 +354,9 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
+        /* Locked until the message is gone: a repeat finds it. */
+        g_autoptr(SpoolEntry) report = attempt_report_success(attempt);
+        result->bounced = result->bounced || report;
         result->unsaved = !attempt_remove(attempt->entry);
         result->fate = ATTEMPT_DONE;
         return;
@@ -365,7 +368,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         plan_next(attempt, &judgement, result);
         if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
-        attempt_warn_when_late(attempt);
+        (void)attempt_warn_when_late(attempt); /* the runner says it again */
         attempt_say_kept(attempt);
     }
     result->unsaved = !attempt_save(attempt->entry);

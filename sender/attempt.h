@@ -41,7 +41,7 @@ typedef struct {
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
     gboolean unsaved; /* the disk did not take what came of it: not to be tried again at once */
-    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
+    gboolean bounced; /* a report was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
@@ -73,7 +73,8 @@ gboolean attempt_unmark(SpoolEntry *entry);
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 
-/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved. */
+/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved, or
+ * there is no broker that could. */
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */

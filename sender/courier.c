@@ -87,6 +87,11 @@ gboolean courier_is_connected(const Courier *courier)
     return courier->session && smtp_is_open(courier->session);
 }
 
+gboolean courier_offers_dsn(const Courier *courier)
+{
+    return courier->session && smtp_offers_dsn(courier->session);
+}
+
 const SmtpServer *courier_server(const Courier *courier)
 {
     return courier_is_connected(courier) ? smtp_server(courier->session) : NULL;

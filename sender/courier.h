@@ -35,6 +35,9 @@ gboolean courier_is_still_chosen(Courier *courier, const char *from);
 /* Whether it has a session of the server that can take another message, as far as is known. */
 gboolean courier_is_connected(const Courier *courier);
 
+/* Whether the server of the last message makes delivery notices itself. */
+gboolean courier_offers_dsn(const Courier *courier);
+
 /* The server that it is connected to; NULL: to none. Borrowed from the courier. */
 const SmtpServer *courier_server(const Courier *courier);
 

@@ -383,6 +383,7 @@ static gboolean set_up(Runner *runner, GError **error)
                                 .done = job_done,
                                 .data = runner};
     runner->lanes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, runner_lane_free);
+    runner->incoming = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     runner->items = runner_items_new(runner->spool, item_changed, runner);
     runner->committers = g_thread_pool_new(runner_commit, runner, COMMITTERS, FALSE, NULL);
     runner->loop = g_main_loop_new(NULL, FALSE);

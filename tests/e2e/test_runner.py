@@ -401,8 +401,26 @@ def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
         ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
         ready.start_runner()
         wait_until(lambda: "mail_waiting" in said(), "a person is told")
-        wait_until(lambda: ready.envelopes()[0].get("warned"), "that is remembered")
+        wait_until(lambda: ready.envelopes()[0].get("warned"), "it is written down, too")
     assert said().split("\n").count(f"mail_waiting {ME}") == 1
+
+
+def test_who_could_not_be_told_that_mail_waits_is_told_later(ready):
+    """The broker is away for as long as the mail: the first thing that it hears is that."""
+    held, port = refused_port()
+    with held:
+        notify_into(ready, smtp=f"localhost:{port} tls")
+        kept(ready.mail(A))
+        ready.stop_runner()
+        ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
+        ready.kill_broker()
+        ready.write_config("nonsense")
+        assert ready.queue("run", "--once").code == 0
+        assert "warned" not in ready.envelopes()[0]
+        said = notify_into(ready, smtp=f"localhost:{port} tls")  # the same, for a broker that can start
+        assert ready.queue("run", "--once").code == 0
+        wait_until(lambda: ready.envelopes()[0].get("warned"), "it is written down")
+        wait_until(lambda: f"mail_waiting {ME}" in said(), "a person is told")
 
 
 def test_a_runner_takes_the_socket_of_systemd(ready):

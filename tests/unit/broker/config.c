@@ -112,7 +112,7 @@ Test(config, everything_of_the_manual_is_read)
     g_autoptr(Config) config = load(
         "[broker]\n# or secret-service\nstore=sealed-file\nkey_file=/etc/postkey/store.key\n"
         "default_account=you@gmail.com\n"
-        "keep_alive=12h\nqueue_user=mailer\n\n"
+        "keep_alive=12h\nqueue_user=mailer\nsmtp_user=port\n\n"
         "[provider example]\nissuer=https://id.example.com\n"
         "device_authorization_endpoint=https://id.example.com/d\n"
         "authorization_endpoint=https://id.example.com/a\n"
@@ -132,6 +132,7 @@ Test(config, everything_of_the_manual_is_read)
     cr_expect_str_eq(config->default_account, "you@gmail.com");
     cr_expect_eq(config->keep_alive_s, 12 * 3600);
     cr_expect_str_eq(config->queue_user, "mailer");
+    cr_expect_str_eq(config->smtp_user, "port");
     cr_expect_str_eq(config->sender_root, "admin@example.com");
     cr_expect_null(config->sender_ehlo_name);
     cr_expect_eq(config->sender_lifetime_s, 3 * 24 * 3600);
