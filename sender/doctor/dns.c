@@ -112,7 +112,9 @@ static TxtAnswer ask(Dns *dns, const char *name, int type, Question *question, G
     if (question->status == ARES_SUCCESS)
         return TXT_FOUND;
     g_clear_pointer(&question->bytes, g_free);
-    if (question->status == ARES_ENOTFOUND || question->status == ARES_ENODATA)
+    /* What cannot be a name is none either. */
+    if (question->status == ARES_ENOTFOUND || question->status == ARES_ENODATA ||
+        question->status == ARES_EBADNAME)
         return TXT_NOTHING;
     error_set(error, POSTKEY_ERROR_UNAVAILABLE,
               "nothing is known of the domain: no name server answers, or it does not want to",
