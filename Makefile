@@ -11,6 +11,7 @@
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make install-mta  the same, and the names sendmail, mailq and newaliases
 #   make deb        packages of Debian, into build/deb/
+#   make check-package  build them twice, and use them in a bare Debian
 #   make help       this list
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -295,6 +296,8 @@ deps-build deps-demo deps-tests deps-bench deps-deb: deps-%:
 # ---- install ----------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall install-units uninstall-units
+# Their completions are found by the program's name.
+COMPLETED := postkey postkey-send postkey-queue
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
 DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
@@ -307,6 +310,11 @@ install: all install-units
 	for page in $(DOC_PAGES); do install -D -m 644 docs/$$page $(DOCDIR)/docs/$$page || exit 1; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
+	install -d $(addprefix $(DESTDIR),$(BASHDIR) $(ZSHDIR) $(FISHDIR))
+	install -m 644 packaging/completions/_postkey $(DESTDIR)$(ZSHDIR)
+	for program in $(COMPLETED); do \
+	  install -m 644 packaging/completions/postkey.bash $(DESTDIR)$(BASHDIR)/$$program && \
+	  install -m 644 packaging/completions/postkey.fish $(DESTDIR)$(FISHDIR)/$$program.fish || exit 1; done
 
 # The programs' place is written into the units.
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
@@ -330,6 +338,7 @@ uninstall-units:
 uninstall: uninstall-units
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS)) $(GIT_HELPER)) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
+	rm -f $(DESTDIR)$(ZSHDIR)/_postkey $(foreach p,$(COMPLETED),$(DESTDIR)$(BASHDIR)/$p $(DESTDIR)$(FISHDIR)/$p.fish)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
 	rmdir $(DATADIR) 2>/dev/null || true
 
@@ -355,6 +364,14 @@ uninstall-mta:
 .PHONY: deb
 deb: deps-deb
 	@packaging/build-deb $(BUILD)/deb $(VERSION)
+
+# The packages built twice, judged, and used in a bare system. SUITE=trixie: built there, and tried there.
+.PHONY: check-package check-package-installed
+SUITE ?=
+check-package: deps-tests
+	@$(MAKE) --no-print-directory check-package-installed
+check-package-installed: $(SIM)
+	@tests/package/check $(BUILD) $(VERSION) $(SUITE)
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 #include "methods.h"
 
+#include "errors.h"
 #include "revocation.h"
 #include "rotation.h"
+#include "store_survey.h"
 
 static void add_limit(cJSON *object, const char *key, gint64 limit)
 {
@@ -56,9 +58,36 @@ static void add_servers(cJSON *object, const Methods *methods, const AccountInfo
     cJSON_AddItemToObject(object, "imap", methods_describe_servers(provider->imap_servers));
 }
 
-static cJSON *describe(const Methods *methods, const Account *account)
+/* GetAccounts, while the store is asked. */
+typedef struct {
+    Methods *methods;
+    Call *call; /* NULL: its caller hung up */
+} Answer;
+
+/* What the store says of an account that was ready when it was last asked for. */
+static void look_into_store(AccountInfo *info, const char *const *names, const GError *error)
+{
+    g_autofree char *name = store_account_name(info->name);
+    if (info->state != ACCOUNT_READY || info->unsaved)
+        return;
+    if (error) {
+        gboolean locked = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_KEYRING_LOCKED);
+        info->state = locked ? ACCOUNT_KEYRING_LOCKED : ACCOUNT_UNAVAILABLE;
+        info->reason = error->message;
+        info->hint = error_remedy(error);
+    } else if (names && !g_strv_contains(names, name)) {
+        info->state = ACCOUNT_AUTHORIZATION_REQUIRED;
+        info->reason = "its credential is no longer in the store of credentials";
+        info->hint = info->kind == STATE_OAUTH ? "sign in again: postkey authorize ADDRESS"
+                                               : "give it to the broker again: postkey add";
+    }
+}
+
+static cJSON *describe(const Methods *methods, const Account *account, const char *const *names,
+                       const GError *error)
 {
     AccountInfo info = account_info(account);
+    look_into_store(&info, names, error);
     cJSON *object = cJSON_CreateObject();
     json_add_string(object, "account", info.name);
     json_add_string(object, "address", info.address);
@@ -80,7 +109,8 @@ static cJSON *describe(const Methods *methods, const Account *account)
     return object;
 }
 
-void method_get_accounts(Methods *methods, Call *call)
+static void reply_accounts(const Methods *methods, Call *call, const char *const *names,
+                           const GError *error)
 {
     cJSON *reply = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(reply, "accounts");
@@ -93,8 +123,29 @@ void method_get_accounts(Methods *methods, Call *call)
     AccountsFilter filter = methods_filter(&viewer);
     for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++)
         if (filter.fits(account, filter.data))
-            cJSON_AddItemToArray(list, describe(methods, account));
+            cJSON_AddItemToArray(list, describe(methods, account, names, error));
     call_reply(call, reply);
+}
+
+static void surveyed(const char *const *names, const GError *error, gpointer data)
+{
+    Answer *answer = data;
+    if (answer->call)
+        reply_accounts(answer->methods, answer->call, names, error);
+    g_free(answer);
+}
+
+static void hung_up(gpointer data)
+{
+    ((Answer *)data)->call = NULL;
+}
+
+void method_get_accounts(Methods *methods, Call *call)
+{
+    Answer *answer = g_new0(Answer, 1);
+    *answer = (Answer){.methods = methods, .call = call};
+    call_on_hangup(call, hung_up, answer);
+    store_survey(methods->context, surveyed, answer);
 }
 
 typedef struct {

@@ -252,7 +252,7 @@ static Account *find_account(Methods *methods, Call *call)
         call_error(call, "org.varlink.service.PermissionDenied", NULL);
         return NULL;
     }
-    CallPeer other = {.uid = (uid_t)uid};
+    CallPeer other = {.uid = (uid_t)uid, .is_represented = TRUE};
     g_autofree gid_t *groups = users_groups(other.uid, &other.groups_len);
     other.groups = groups;
     return find_account_of(methods, call, &other);

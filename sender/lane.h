@@ -1,5 +1,6 @@
 /* A lane: the messages of one account, one after the other, in a thread of its own that keeps the
- * courier between them. The thread and its sessions end when nothing has come for a while.
+ * courier between them. While the server makes up its mind about one, the next is made ready on the
+ * disk. The thread and its sessions end when nothing has come for a while.
  *
  * All functions are for the main thread, whose default main context gets the results.
  */
@@ -22,6 +23,7 @@ typedef struct {
     LaneTask task;
     char *id;
     gboolean waits, keeps; /* as AttemptTerms */
+    gboolean ahead;        /* filled in: given while another one was under way (LaneResult) */
     AttemptResult hold;    /* for LANE_HOLD */
     char *otherwise;       /* as AccountRequest */
 } LaneJob;
@@ -29,13 +31,15 @@ typedef struct {
 void lane_job_clear(LaneJob *job);
 
 /* What came of it. answer: of claiming it; result and entry are set for SPOOL_OK alone. entry: for
- * ATTEMPT_FINAL alone, locked; taken by the callee. */
+ * ATTEMPT_FINAL alone, locked; taken by the callee. given_back: it was ahead, and the one before it
+ * has found what holds for the account; nothing was tried. */
 typedef struct {
     char *id;
     LaneTask task;
     SpoolAnswer answer;
     AttemptResult result;
     SpoolEntry *entry;
+    gboolean given_back;
 } LaneResult;
 
 typedef struct Lane Lane;
@@ -53,11 +57,12 @@ typedef struct {
 /* Borrows terms. Nothing is started yet. Returns owned. */
 Lane *lane_new(const LaneTerms *terms);
 
-/* Ends its thread, when the job under way is done; so it may block. */
+/* Ends its thread, when the jobs under way are done; so it may block. */
 void lane_free(Lane *lane);
 
-/* Whether a job is under way. */
+/* Whether a job is under way; and whether another one is ahead, so that it takes no more. */
 gboolean lane_is_busy(const Lane *lane);
+gboolean lane_is_full(const Lane *lane);
 
-/* Gives the lane its one job; takes what job holds. Only while it is not busy. */
+/* Gives the lane a job; takes what job holds. Only while it is not full. */
 void lane_start(Lane *lane, LaneJob *job);

@@ -70,12 +70,44 @@ void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker
 
 /* ---- whole messages ---- */
 
+static void incoming_ended(gint64 uid, gint64 size, gpointer data)
+{
+    Runner *runner = data;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    incoming->bytes -= size;
+    if (--incoming->messages == 0)
+        (void)g_hash_table_remove(runner->incoming, &uid); /* it is there */
+}
+
+static void note_incoming(Runner *runner, QueueSubmit *submit)
+{
+    gint64 uid = (gint64)submit->uid;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    if (!incoming) {
+        incoming = g_new0(RunnerIncoming, 1);
+        g_hash_table_insert(runner->incoming, g_memdup2(&uid, sizeof uid), incoming);
+    }
+    incoming->messages++;
+    incoming->bytes += submit->size;
+    submit->ended = incoming_ended;
+    submit->ended_data = runner;
+}
+
+/* What a uid has in the queue, or is about to: many may come at once, each while there is room. */
+static void usage_of(const Runner *runner, gint64 uid, guint *messages, gint64 *bytes)
+{
+    const RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    runner_items_usage(runner->items, uid, messages, bytes);
+    *messages += incoming ? incoming->messages : 0;
+    *bytes += incoming ? incoming->bytes : 0;
+}
+
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error)
 {
     Runner *runner = data;
     guint messages;
     gint64 bytes;
-    runner_items_usage(runner->items, (gint64)submit->uid, &messages, &bytes);
+    usage_of(runner, (gint64)submit->uid, &messages, &bytes);
     gboolean limited = submit->uid != 0 && submit->uid != geteuid();
     if (submit->size > INTAKE_MAX_LEN) {
         error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send a link to the data instead",
@@ -97,7 +129,10 @@ gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error
         return FALSE;
     }
     submit->fd = spool_draft(runner->spool, error);
-    return submit->fd >= 0;
+    if (submit->fd < 0)
+        return FALSE;
+    note_incoming(runner, submit);
+    return TRUE;
 }
 
 /* A message on its way into the queue. */

@@ -51,6 +51,10 @@ typedef struct {
     Deadline until;               /* when to give up; 0: each step has its own deadline alone */
     TransportTrace trace;         /* NULL: none */
     gpointer trace_data;
+    /* Called when a credential has left and its answer has not come: time that nobody needs. NULL:
+     * none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
 } SmtpRoad;
 
 /* ---- what ---- */
@@ -100,6 +104,10 @@ typedef struct {
      */
     gboolean (*about_to_commit)(gpointer data, GError **error);
     gpointer commit_data;
+    /* Called when the whole message has left and its verdict has not come: time that nobody needs.
+     * NULL: none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     /* Bytes of the message that were handed to the network, and its whole length; NULL: none. */
     void (*progress)(guint64 done, guint64 total, gpointer data);
     gpointer progress_data;
@@ -165,6 +173,9 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error);
 #define SMTP_FLIGHT_MAX_LEN ((guint64)64 * 1024)
 
 gboolean smtp_is_open(const SmtpSession *session);
+
+/* Whether its server makes the notices that it is asked for (RFC 3461). */
+gboolean smtp_offers_dsn(const SmtpSession *session);
 
 /* The same for a session that was kept: whether the server has neither closed nor said anything
  * unasked, which would be its farewell. Known without a round trip; so no message is sent, and

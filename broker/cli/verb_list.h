@@ -15,5 +15,6 @@ extern const Verb verb_monitor, verb_metrics;
 extern const Verb verb_explain, verb_doctor;
 extern const Verb verb_store;
 extern const Verb verb_store_status, verb_store_init, verb_store_move, verb_store_rekey;
+extern const Verb verb_local, verb_local_add, verb_local_list, verb_local_remove;
 extern const Verb verb_client;
 extern const Verb verb_client_import, verb_client_set, verb_client_list, verb_client_remove;

@@ -259,7 +259,8 @@ MANAGING = {
     "Authorize": dict(address="x@gmail.test"), "CompleteAuthorization": dict(account="work", redirect="x"),
     "Revoke": dict(account="work"), "Forget": dict(account="work"), "Refresh": dict(account="work"), "Unlock": {},
     "Reload": {}, "ImportClient": dict(provider="test", client_id="x"), "GetClients": {},
-    "RemoveClient": dict(provider="test"), "GetMetrics": {},
+    "RemoveClient": dict(provider="test"), "GetMetrics": {}, "AddLocal": dict(name="x", account="work"),
+    "GetLocals": {}, "RemoveLocal": dict(name="x"), "VerifyLocal": dict(name="x", password="x"),
 }
 
 

@@ -24,3 +24,12 @@ class Authority:
     @staticmethod
     def _openssl(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def bundle(path, *servers):
+    """A file with the authorities of several servers; the path."""
+    with open(path, "w") as together:
+        for server in servers:
+            with open(server.ca_file) as f:
+                together.write(f.read())
+    return path

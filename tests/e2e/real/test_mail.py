@@ -9,7 +9,9 @@ import pytest
 
 from processes import wait_until
 from real import packages
+from real.authority import bundle
 from real.dovecot import Dovecot, at_small_google
+from real.letters import HARD, assert_unchanged, whole
 from real.postfix import SIZE_LIMIT, Postfix
 from small_google import ME
 from world import World, refused_port
@@ -34,10 +36,9 @@ class Mail:
             raise
 
     def route(self, port, **provider):
-        with open(self.world.path("all-authorities.pem"), "w") as f:
-            f.write("".join(open(path).read() for path in (self.world.google.at["ca_file"], self.postfix.ca_file)))
+        trust = bundle(self.world.path("authorities.pem"), self.world.google, self.postfix)
         smtp = f"localhost:{getattr(self.postfix, port)} {'tls' if port == 'submissions' else 'starttls'}"
-        self.world.configure(smtp=smtp, ca_file=f.name, **provider)
+        self.world.configure(smtp=smtp, ca_file=trust, **provider)
 
     def withdraw(self, address):
         """What its owner does at the provider's page, without a word to us."""
@@ -78,29 +79,6 @@ def mail(servers):
     servers.route("submissions")
     servers.world.reload()
     return servers
-
-
-def whole(subject, body=b"", to=ME):
-    """A message that has all it needs, so that nothing has to be added."""
-    head = f"From: {ME}\nTo: {to}\nSubject: {subject}\nDate: Sun, 29 Nov 2026 10:00:00 +0000\n" \
-           f"Message-ID: <{subject}@gmail.test>\n\n"
-    return head.encode() + body
-
-
-def as_sent(message):
-    return message.replace(b"\n", b"\r\n")
-
-
-def assert_unchanged(mail, message):
-    """What Postfix and Dovecot put on top, and then the message, byte for byte."""
-    sent = as_sent(message)
-    assert mail.endswith(sent), mail[-len(sent):]
-    on_top = re.sub(rb"\r\n[ \t]", b" ", mail[:-len(sent)]).decode().splitlines()
-    assert {line.split(":")[0] for line in on_top} <= {"Received", "Return-Path", "Delivered-To"}, on_top
-
-
-# Dots that have to be stuffed, all octets of the upper half, a line of 998, no line end at the end but one.
-HARD = b".\n..\n.hidden\n\nFrom here on\n" + "Grüße, 你好\n".encode() + bytes(range(128, 256)) + b"\n" + b"x" * 998 + b"\n"
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
