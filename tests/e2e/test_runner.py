@@ -414,6 +414,7 @@ def test_who_asked_for_a_report_of_a_delay_gets_it_once(ready, asked, reports):
     ready.google.smtp("RCPT", "reply", match=A, reply="450 4.7.1 Greylisted, try again later")
     said = notify_into(ready)
     kept(ready.mail(*asked, A))
+    wait_until(lambda: ready.envelopes()[0].get("attempts"), "the try is written down")
     ready.stop_runner()
     ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
     tries = ready.envelopes()[0]["attempts"]
