@@ -4,6 +4,7 @@
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
 #   make check-real only the tests against servers that other people wrote
+#   make live       ACCOUNT=you@gmail.com: tries an account of yours at your provider, and says where that differs
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
 #   make crash      kill the sender and the runner at each system call; cut each byte
@@ -273,6 +274,12 @@ deps-real: deps-tests
 check-real: deps-real
 	@$(MAKE) --no-print-directory all $(SIM) $(KILLER) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD) -m real
+
+# With an account of yours, at your provider; LIVE: options of tests/live/live (--help).
+.PHONY: live
+live: all
+	@test -n '$(ACCOUNT)' || { echo 'make live ACCOUNT=you@gmail.com'; exit 2; }
+	@/usr/bin/python3 tests/live/live --build $(abspath $(BUILD)) $(LIVE) '$(ACCOUNT)'
 
 # The crash test at all of its points; "make check" has a spread of them.
 .PHONY: crash crash-installed
