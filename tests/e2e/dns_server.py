@@ -12,7 +12,7 @@ def free_port():
 
 
 class DnsServer:
-    """records: {name: text, or a list of texts; one that begins with "A " is an address}"""
+    """records: {name: text, or a list of texts; "A 192.0.2.1" is an address, "CNAME x.test" an alias}"""
 
     def __init__(self, records):
         self.port = free_port()
@@ -29,6 +29,8 @@ class DnsServer:
             for text in [texts] if isinstance(texts, str) else texts:
                 if text.startswith("A "):
                     yield f"--host-record={name},{text[2:]}"
+                elif text.startswith("CNAME "):
+                    yield f"--cname={name},{text[6:]}"
                 else:  # strings of at most 255 bytes, as DNS has them; no text may hold a comma
                     parts = [text[i:i + 250] for i in range(0, len(text), 250)]
                     yield f"--txt-record={name}," + ",".join(parts)
