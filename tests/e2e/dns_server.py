@@ -15,13 +15,20 @@ class DnsServer:
     """records: {name: text, or a list of texts; "A 192.0.2.1" is an address, "CNAME x.test" an alias}"""
 
     def __init__(self, records):
+        for _ in range(5):  # somebody else may take the port in between
+            self._start(records)
+            wait_until(lambda: self.process.poll() is not None or self._answers(), "the name server answers")
+            if self.process.poll() is None:
+                return
+        raise AssertionError(f"dnsmasq ends with {self.process.returncode}")
+
+    def _start(self, records):
         self.port = free_port()
         self.at = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts",
              "--user=", "--log-facility=-", f"--port={self.port}", "--listen-address=127.0.0.1", "--bind-interfaces",
              "--local=/#/", *self._options(records)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, "the name server answers")
 
     @staticmethod
     def _options(records):
@@ -36,7 +43,6 @@ class DnsServer:
                     yield f"--txt-record={name}," + ",".join(parts)
 
     def _answers(self):
-        assert self.process.poll() is None, "dnsmasq has ended"
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
