@@ -24,6 +24,8 @@ UNITDIR     ?= $(PREFIX)/lib/systemd
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR      ?= $(PREFIX)/share/man
+# The command of [notify] for a desktop.
+LIBDIR      ?= $(PREFIX)/lib/postkey
 
 SANITIZE ?=
 BUILD    ?= build$(if $(SANITIZE),-sanitize)
@@ -248,9 +250,9 @@ deps-build deps-demo deps-tests deps-bench: deps-%:
 
 # ---- install ----------------------------------------------------------------------------------------------
 
-.PHONY: install uninstall install-units uninstall-units
+.PHONY: install uninstall install-units uninstall-units install-desktop
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
-install: all install-units
+install: all install-units install-desktop
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	install -m 644 shared/org.postkey.Broker.varlink shared/org.postkey.Queue.varlink $(DATADIR)
@@ -258,6 +260,9 @@ install: all install-units
 	install -m 644 docs/*.md docs/*.svg $(DOCDIR)/docs
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
+
+install-desktop:
+	install -D -m 755 packaging/desktop/postkey-notify $(DESTDIR)$(LIBDIR)/postkey-notify
 
 # The programs' place is written into the units.
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
@@ -282,7 +287,8 @@ uninstall: uninstall-units
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS))) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
-	rmdir $(DATADIR) 2>/dev/null || true
+	rm -f $(DESTDIR)$(LIBDIR)/postkey-notify
+	rmdir $(DATADIR) $(DESTDIR)$(LIBDIR) 2>/dev/null || true
 
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
