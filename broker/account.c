@@ -1,6 +1,7 @@
 #include "account.h"
 
 #include "account_refresh.h"
+#include "cached_token.h"
 #include "errors.h"
 #include "grant.h"
 #include "log.h"
@@ -8,22 +9,12 @@
 
 #include <string.h>
 
-#define MIN_VALIDITY_S 60
 #define REJECT_DETAIL_MAX 300
-#define LIFE_DEFAULT_S 3600 /* where the provider does not say (RFC 6749 section 5.1) */
-#define LIFE_MAX_S (366 * 24 * 3600)
 #define EARLY_PERCENT 80
 #define EARLY_JITTER_PERCENT 5
 #define BACKOFF_FIRST_S 1
 #define BACKOFF_MAX_S 60
 #define KEEP_ALIVE_RETRY_S 3600
-
-typedef struct {
-    Account *account;
-    AccountHeld held;
-    gpointer data;
-    guint soon; /* the idle source that tells it */
-} Hold;
 
 struct Account {
     Context *context;
@@ -31,20 +22,15 @@ struct Account {
     AccountState state;
     char *reason, *hint;
 
-    Secret *token;
-    Secret *answer;       /* which tells the token; NULL: nobody asked yet */
-    gint64 token_ends_us; /* CLOCK_BOOTTIME */
-    gint64 token_life_s;
-    gint64 token_expires_at; /* wall clock */
-    gboolean used;           /* asked for since the last refresh */
+    CachedToken cached;
+    gboolean used; /* asked for since the last refresh */
 
     AccountRefresh *refresh; /* in flight */
     gint64 refresh_began_us;
-    GQueue waiters;    /* of AccountWaiter */
-    guint holds;       /* no refresh is started while there are any */
-    GQueue holding;    /* of Hold, those that were not told yet */
-    Timer *next;       /* an early refresh, or another try */
-    Timer *keep_alive; /* a refresh of an account that nobody asks for */
+    GQueue waiters;     /* of AccountWaiter */
+    AccountHolds holds; /* no refresh is started while there are any */
+    Timer *next;        /* an early refresh, or another try */
+    Timer *keep_alive;  /* a refresh of an account that nobody asks for */
     guint failures;
     gint64 asked_to_wait_until_us; /* Retry-After; 0: not asked */
     gint64 retry_at_us;            /* not before, after a failure; 0: any time */
@@ -123,64 +109,28 @@ static GError *authorization_error(const Account *account)
 
 /* ---- the token in the cache ---- */
 
-static gint64 token_left_s(const Account *account)
-{
-    return account->token ? (account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC : 0;
-}
-
-/* When the token ends by the wall clock as it stands now, which may have been set since the token
- * came; never otherwise than before for a rounding. */
-static gint64 token_expires_at(const Account *account)
-{
-    gint64 at = (g_get_real_time() + account->token_ends_us - timer_now_us()) / G_USEC_PER_SEC;
-    return ABS(at - account->token_expires_at) <= 1 ? account->token_expires_at : at;
-}
-
-static void follow_wall_clock(Account *account)
-{
-    gint64 at = token_expires_at(account);
-    if (at == account->token_expires_at)
-        return;
-    account->token_expires_at = at;
-    g_clear_pointer(&account->answer, secret_free); /* it tells the old one */
-}
-
-static gint64 wanted_validity_s(const Account *account, gint64 min_validity_s)
-{
-    if (min_validity_s == ACCOUNT_MIN_VALIDITY_DEFAULT)
-        return MIN(MIN_VALIDITY_S, account->token_life_s / 10);
-    return MIN(min_validity_s, account->token_life_s * 4 / 5);
-}
-
 static void fill_token(const Account *account, AccountToken *token)
 {
     *token = (AccountToken){.user = user_of(account),
-                            .token = account->token,
-                            .expires_at = account->token_expires_at,
-                            .answer = account->answer};
+                            .token = account->cached.token,
+                            .expires_at = account->cached.expires_at,
+                            .answer = account->cached.answer};
 }
 
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token)
 {
-    gint64 left_s = token_left_s(account);
-    if (left_s <= 0 || left_s < wanted_validity_s(account, min_validity_s))
+    if (!cached_token_lasts(&account->cached, min_validity_s))
         return FALSE;
     account->used = TRUE;
-    follow_wall_clock(account);
+    cached_token_follow_wall_clock(&account->cached);
     fill_token(account, token);
     return TRUE;
 }
 
 void account_keep_answer(Account *account, Secret *answer)
 {
-    secret_free(account->answer);
-    account->answer = answer;
-}
-
-static void forget_token(Account *account)
-{
-    g_clear_pointer(&account->token, secret_free);
-    g_clear_pointer(&account->answer, secret_free);
+    cached_token_drop_answer(&account->cached);
+    account->cached.answer = answer;
 }
 
 static void hear_provider_again(Account *account)
@@ -191,8 +141,7 @@ static void hear_provider_again(Account *account)
 
 static void drop_token(Account *account)
 {
-    forget_token(account);
-    account->token_expires_at = -1;
+    cached_token_clear(&account->cached);
     hear_provider_again(account);
 }
 
@@ -203,13 +152,13 @@ void account_retry_now(Account *account)
     account->failures = 0;
     account->retry_at_us = account->asked_to_wait_until_us;
     /* The configuration may have changed both. */
-    g_clear_pointer(&account->answer, secret_free);
+    cached_token_drop_answer(&account->cached);
     plan_keep_alive(account, FALSE);
 }
 
 void account_reject_token(Account *account, const Secret *token, const char *detail)
 {
-    if (!account->token || !secret_equal(account->token, token))
+    if (!account->cached.token || !secret_equal(account->cached.token, token))
         return;
     /* What a server said: bounded. The log makes it one line, and redacts the token itself. */
     g_autofree char *why =
@@ -232,9 +181,9 @@ void account_reject_token(Account *account, const Secret *token, const char *det
 static void answer_all(Account *account, const GError *error)
 {
     AccountToken token;
-    follow_wall_clock(account);
+    cached_token_follow_wall_clock(&account->cached);
     fill_token(account, &token);
-    gboolean valid = !error || token_left_s(account) > 0;
+    gboolean valid = !error || cached_token_left_s(&account->cached) > 0;
     if (account_waiters_answer(&account->waiters, valid ? &token : NULL, error))
         account->used = TRUE;
 }
@@ -243,7 +192,7 @@ static void start_refresh(Account *account);
 
 static gboolean may_refresh(const Account *account)
 {
-    return !account->refresh && account->holds == 0;
+    return !account->refresh && account->holds.count == 0;
 }
 
 static void next_is_due(gpointer data)
@@ -294,19 +243,14 @@ static void plan_keep_alive(Account *account, gboolean failed)
 
 static void publish(Account *account, const OauthTokenReply *reply)
 {
-    gint64 now_us = timer_now_us();
-    gint64 life_s = reply->expires_in >= 0 ? MIN(reply->expires_in, LIFE_MAX_S) : LIFE_DEFAULT_S;
     gint64 percent = EARLY_PERCENT - g_random_int_range(0, EARLY_JITTER_PERCENT + 1);
-    forget_token(account);
-    account->token = secret_dup(reply->access_token);
-    account->token_life_s = life_s;
-    account->token_ends_us = now_us + life_s * G_USEC_PER_SEC;
-    account->token_expires_at = g_get_real_time() / G_USEC_PER_SEC + life_s;
+    cached_token_put(&account->cached, reply->access_token, reply->expires_in);
     account->failures = 0;
     account->retry_at_us = account->asked_to_wait_until_us = 0;
     account->used = FALSE;
     set_state(account, ACCOUNT_READY, NULL, NULL);
-    schedule(account, now_us + life_s * G_USEC_PER_SEC / 100 * percent);
+    gint64 life_us = account->cached.life_s * G_USEC_PER_SEC;
+    schedule(account, account->cached.ends_us - life_us / 100 * (100 - percent));
     plan_keep_alive(account, FALSE);
 }
 
@@ -379,8 +323,6 @@ static void count_refresh(const Account *account, const GError *error)
     counters->refresh_us[outcome_of(error)] += timer_now_us() - account->refresh_began_us;
 }
 
-static void tell_holding(Account *account);
-
 static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer data)
 {
     Account *account = data;
@@ -388,14 +330,14 @@ static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer d
     account->refresh = NULL;
     if (error) {
         /* While the old token lives we go on trying by ourselves; a dead one is asked for again. */
-        account->used = token_left_s(account) > 0;
+        account->used = cached_token_left_s(&account->cached) > 0;
         note_failure(account, error);
         plan_keep_alive(account, TRUE);
     } else {
         publish(account, reply);
         Event event = {.kind = EVENT_REFRESHED,
                        .account = account->name,
-                       .expires = account->token_expires_at};
+                       .expires = account->cached.expires_at};
         events_emit(account->context->events, &event);
     }
     /* An authorization that is lost is told in the words of the account, with its own remedy. */
@@ -403,7 +345,7 @@ static void refresh_done(OauthTokenReply *reply, const GError *error, gpointer d
                                  ? authorization_error(account)
                                  : NULL;
     answer_all(account, lost ? lost : error);
-    tell_holding(account);
+    account_holds_tell(&account->holds);
 }
 
 static void start_refresh(Account *account)
@@ -468,7 +410,7 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
 {
     /* A refresh with the old credential must not speak any more. */
     account_refresh_abandon(g_steal_pointer(&account->refresh));
-    tell_holding(account);
+    account_holds_tell(&account->holds);
     account->forced_at_us = 0;
     if (reply) {
         publish(account, reply);
@@ -485,47 +427,16 @@ void account_authorized(Account *account, const OauthTokenReply *reply)
 
 /* ---- holding still ---- */
 
-static void hold_end(Hold *hold, const GError *gone)
-{
-    AccountHeld held = hold->held;
-    gpointer data = hold->data;
-    g_queue_remove(&hold->account->holding, hold);
-    g_clear_handle_id(&hold->soon, g_source_remove);
-    g_free(hold);
-    held(gone, data);
-}
-
-static gboolean tell_hold(gpointer data)
-{
-    Hold *hold = data;
-    hold->soon = 0;
-    hold_end(hold, NULL);
-    return G_SOURCE_REMOVE;
-}
-
-/* No refresh is in flight any more. */
-static void tell_holding(Account *account)
-{
-    for (GList *item = account->holding.head; item; item = item->next) {
-        Hold *hold = item->data;
-        if (!hold->soon)
-            hold->soon = g_idle_add(tell_hold, hold);
-    }
-}
-
 void account_hold(Account *account, AccountHeld held, gpointer data)
 {
-    Hold *hold = g_new0(Hold, 1);
-    *hold = (Hold){.account = account, .held = held, .data = data};
-    g_queue_push_tail(&account->holding, hold);
-    account->holds++;
+    account_holds_add(&account->holds, held, data);
     if (!account->refresh)
-        tell_holding(account);
+        account_holds_tell(&account->holds);
 }
 
 void account_release(Account *account)
 {
-    if (account->holds == 0 || --account->holds > 0)
+    if (!account_holds_release(&account->holds))
         return;
     /* What came due meanwhile. */
     plan_keep_alive(account, FALSE);
@@ -543,9 +454,9 @@ Account *account_new(Context *context, const AccountIdentity *identity)
     account->address = g_strdup(identity->address);
     account->login = g_strdup(identity->login);
     account->provider = g_strdup(identity->provider);
-    account->token_expires_at = -1;
+    cached_token_init(&account->cached);
     g_queue_init(&account->waiters);
-    g_queue_init(&account->holding);
+    account_holds_init(&account->holds);
     const StateAccount *record = record_of(account);
     if (!record)
         set_authorization_required(account, "nobody has authorized it yet");
@@ -562,10 +473,9 @@ void account_free(Account *account)
     g_autoptr(GError) gone = NULL;
     error_set(&gone, POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "it was removed while this call waited", NULL,
               "there is no account %s", account->name);
-    forget_token(account);
+    cached_token_clear(&account->cached);
     account_waiters_refuse_all(&account->waiters, gone);
-    while (account->holding.head)
-        hold_end(account->holding.head->data, gone);
+    account_holds_refuse_all(&account->holds, gone);
     account_refresh_abandon(account->refresh);
     timer_cancel(account->next);
     timer_cancel(account->keep_alive);
@@ -600,7 +510,7 @@ AccountInfo account_info(const Account *account)
         .reason = account->reason,
         .hint = account->hint,
         .scopes = record && record->scopes ? (const char *const *)record->scopes : no_scopes,
-        .token_expires_at = token_left_s(account) > 0 ? token_expires_at(account) : -1,
+        .token_expires_at = cached_token_expires_at(&account->cached),
         .authorization_expires_at = record ? record->authorization_expires_at : -1,
         .authorized_at = record ? record->authorized_at : -1,
         .unsaved = unsaved_peek(account->context->unsaved, account->name) != NULL,

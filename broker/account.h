@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include "account_holds.h"
 #include "account_waiter.h"
+#include "cached_token.h"
 #include "context.h"
 #include "oauth.h"
 
@@ -56,14 +58,12 @@ AccountInfo account_info(const Account *account);
 AccountIdentity account_identity(const Account *account);
 gboolean account_has_identity(const Account *account, const AccountIdentity *identity);
 
-/* The default of min_validity: 60 s, or a tenth of a shorter token's life. */
-#define ACCOUNT_MIN_VALIDITY_DEFAULT (-1)
+/* The default of min_validity (cached_token.h). */
+#define ACCOUNT_MIN_VALIDITY_DEFAULT CACHED_TOKEN_VALIDITY_DEFAULT
 #define ACCOUNT_TIMEOUT_DEFAULT_S 30
 #define ACCOUNT_TIMEOUT_MAX_S 600
 
-/* The token in the cache, if it is valid for min_validity_s more. A min_validity beyond the token's
- * life means four fifths of that life: who asks for too much gets a fresh token, and the provider
- * no storm. */
+/* The token in the cache, if it lasts for min_validity_s more (cached_token_lasts()). */
 gboolean account_peek_token(Account *account, gint64 min_validity_s, AccountToken *token);
 
 /* Keeps what GetToken answers (taken) with the token in the cache, which it tells: making it anew
@@ -100,10 +100,8 @@ void account_authorized(Account *account, const OauthTokenReply *reply);
 /* Holds the account still: for whoever takes its credential away, and must not miss one that is
  * just being replaced. From now on no refresh is started, and held runs once, as soon as none is in
  * flight and what it brought is in the store (or kept, unsaved.h): later, never from inside this
- * call. gone is POSTKEY_ERROR_ACCOUNT_NOT_FOUND where the account was removed meanwhile, else NULL.
- * The token in the cache is still served; who wants another one waits. Ends with the account, or
- * with account_release(), which lets those who wait ask again; as many of these as there were
+ * call. The token in the cache is still served; who wants another one waits. Ends with the account,
+ * or with account_release(), which lets those who wait ask again; as many of these as there were
  * holds. */
-typedef void (*AccountHeld)(const GError *gone, gpointer data);
 void account_hold(Account *account, AccountHeld held, gpointer data);
 void account_release(Account *account);

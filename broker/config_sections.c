@@ -59,6 +59,7 @@ static const Key keys[] = {
     {"provider", "redirect_host", CONFIG_LOOPBACK, PROVIDER(redirect_host)},
     {"provider", "ca_file", CONFIG_PATH, PROVIDER(ca_file)},
     {"provider", "smtp", CONFIG_SERVERS, PROVIDER(servers)},
+    {"provider", "imap", CONFIG_SERVERS, PROVIDER(imap_servers)},
     {"provider", "mechanisms", CONFIG_MECHANISMS, PROVIDER(mechanisms)},
     {"provider", "daily_messages", CONFIG_COUNT, PROVIDER(daily_messages)},
     {"provider", "daily_recipients", CONFIG_COUNT, PROVIDER(daily_recipients)},

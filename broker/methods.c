@@ -48,6 +48,7 @@ static const Method methods_table[] = {
     {"InitStore", method_init_store, MANAGE, FALSE, ""},
     {"MoveStore", method_move_store, MANAGE, FALSE, "to:s"},
     {"RekeyStore", method_rekey_store, MANAGE, FALSE, ""},
+    {"GetRoute", method_get_route, USE, FALSE, "account?s from?s"},
     {"AddLocal", method_add_local, MANAGE, FALSE, "name:s account?s"},
     {"GetLocals", method_get_locals, MANAGE, FALSE, ""},
     {"RemoveLocal", method_remove_local, MANAGE, FALSE, "name:s"},
@@ -331,4 +332,25 @@ Account *methods_find_usable(Methods *methods, Call *call, PolicyUse use)
     if (!account && !(use == POLICY_TOKENS && fail_sender(methods, call, error)))
         methods_fail_account(methods, call, &filter, error);
     return account;
+}
+
+/* ---- servers ---- */
+
+const GPtrArray *methods_smtp_servers(const ConfigAccount *section, const Provider *provider)
+{
+    return section && section->servers ? section->servers : provider->servers;
+}
+
+cJSON *methods_describe_servers(const GPtrArray *servers)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (guint i = 0; i < servers->len; i++) {
+        const ProviderServer *server = g_ptr_array_index(servers, i);
+        cJSON *object = cJSON_CreateObject();
+        json_add_string(object, "host", server->host);
+        json_add_time(object, "port", server->port);
+        json_add_string(object, "tls", server->implicit_tls ? "implicit" : "starttls");
+        cJSON_AddItemToArray(list, object);
+    }
+    return list;
 }

@@ -40,6 +40,7 @@ void method_import_client(Methods *methods, Call *call);
 void method_get_clients(Methods *methods, Call *call);
 void method_remove_client(Methods *methods, Call *call);
 
+void method_get_route(Methods *methods, Call *call);
 void method_open_session(Methods *methods, Call *call);
 void method_close_session(Methods *methods, Call *call);
 void method_begin_message(Methods *methods, Call *call);
@@ -89,3 +90,10 @@ void methods_fail_provider(Methods *methods, Call *call, const GError *error, co
  * fit the filter, whichever error says. */
 void methods_fail_account(Methods *methods, Call *call, const AccountsFilter *filter,
                           const GError *error);
+
+/* Where the mail of an account is submitted: the servers of its section (may be NULL), else those
+ * of its provider. Borrowed. */
+const GPtrArray *methods_smtp_servers(const ConfigAccount *section, const Provider *provider);
+
+/* Servers (of ProviderServer) as the interface has them. Returns owned. */
+cJSON *methods_describe_servers(const GPtrArray *servers);

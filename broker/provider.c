@@ -57,6 +57,7 @@ Provider *provider_new(const char *name)
     provider->authorization_parameters = g_strdup("access_type=offline&prompt=consent");
     provider->redirect_host = g_strdup("127.0.0.1");
     provider->servers = g_ptr_array_new_with_free_func(free_server);
+    provider->imap_servers = g_ptr_array_new_with_free_func(free_server);
     provider->mechanisms = g_strsplit("XOAUTH2 OAUTHBEARER", " ", -1);
     return provider;
 }
@@ -68,6 +69,13 @@ static gpointer copy_server(gconstpointer source, G_GNUC_UNUSED gpointer data)
     return server;
 }
 
+static GPtrArray *copy_servers(GPtrArray *servers)
+{
+    GPtrArray *copy = g_ptr_array_copy(servers, copy_server, NULL);
+    g_ptr_array_set_free_func(copy, free_server);
+    return copy;
+}
+
 Provider *provider_copy(const Provider *provider)
 {
     Provider *copy = g_memdup2(provider, sizeof *provider);
@@ -77,8 +85,8 @@ Provider *provider_copy(const Provider *provider)
         TEXT_AT(copy, texts[i]) = g_strdup(TEXT_AT(copy, texts[i]));
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         LIST_AT(copy, lists[i]) = g_strdupv(LIST_AT(copy, lists[i]));
-    copy->servers = g_ptr_array_copy(provider->servers, copy_server, NULL);
-    g_ptr_array_set_free_func(copy->servers, free_server);
+    copy->servers = copy_servers(provider->servers);
+    copy->imap_servers = copy_servers(provider->imap_servers);
     return copy;
 }
 
@@ -93,6 +101,7 @@ void provider_free(Provider *provider)
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         g_strfreev(LIST_AT(provider, lists[i]));
     g_ptr_array_unref(provider->servers);
+    g_ptr_array_unref(provider->imap_servers);
     g_free(provider);
 }
 

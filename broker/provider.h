@@ -15,7 +15,7 @@
 typedef struct {
     char *host;
     guint port;
-    gboolean implicit_tls; /* TLS from the first byte (465), else STARTTLS (587) */
+    gboolean implicit_tls; /* TLS from the first byte (465, 993), else STARTTLS (587, 143) */
 } ProviderServer;
 
 /* How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
@@ -45,8 +45,9 @@ typedef struct {
     char **domains;      /* as configured: it serves the addresses of these; may be NULL */
     char *redirect_host; /* "127.0.0.1" or "localhost"; never NULL */
     char *ca_file;
-    GPtrArray *servers; /* of ProviderServer, in the order to try; never NULL */
-    char **mechanisms;  /* never NULL */
+    GPtrArray *servers;      /* of ProviderServer, in the order to try; never NULL */
+    GPtrArray *imap_servers; /* likewise, for programs that read mail; never NULL */
+    char **mechanisms;       /* never NULL */
     gint64 daily_messages, daily_recipients, messages_per_minute; /* 0: no limit known */
     gint64 recipients_per_message, connections;                   /* 0: no limit known */
 } Provider;

@@ -27,6 +27,7 @@ typedef struct {
     const char *identity_scopes;
     const char *client_scope; /* of a client by itself; NULL: the mail scopes */
     const char *servers;
+    const char *imap_servers;
     const char *mechanisms;
     gboolean user_is_mailbox;
     gint64 daily_messages, daily_recipients, messages_per_minute;
@@ -58,6 +59,7 @@ static const Preset presets[] = {
                            [FOR_POP] = "https://mail.google.com/"},
         .identity_scopes = "openid email",
         .servers = "smtp.gmail.com:465 tls;smtp.gmail.com:587 starttls",
+        .imap_servers = "imap.gmail.com:993 tls",
         .mechanisms = "XOAUTH2 OAUTHBEARER",
         .daily_messages = 500,
         .daily_recipients = 10000,
@@ -81,6 +83,7 @@ static const Preset presets[] = {
         .identity_scopes = "offline_access openid email profile",
         .client_scope = "https://outlook.office365.com/.default",
         .servers = "smtp.office365.com:587 starttls",
+        .imap_servers = "outlook.office365.com:993 tls",
         .mechanisms = "XOAUTH2",
         .user_is_mailbox = TRUE,
         .daily_recipients = 10000,
@@ -104,6 +107,7 @@ static const Preset presets[] = {
         .purpose_scopes = {[FOR_SMTP] = "mail-w", [FOR_IMAP] = "mail-w", [FOR_POP] = "mail-w"},
         .identity_scopes = "",
         .servers = "smtp.mail.yahoo.com:465 tls;smtp.mail.yahoo.com:587 starttls",
+        .imap_servers = "imap.mail.yahoo.com:993 tls",
         .mechanisms = "XOAUTH2 OAUTHBEARER",
         .daily_messages = 500,
         .recipients_per_message = 100,
@@ -122,6 +126,7 @@ static const Preset presets[] = {
                            [FOR_POP] = FASTMAIL "protocol-pop"},
         .identity_scopes = "offline_access",
         .servers = "smtp.fastmail.com:465 tls;smtp.fastmail.com:587 starttls",
+        .imap_servers = "imap.fastmail.com:993 tls",
         .mechanisms = "OAUTHBEARER XOAUTH2",
     },
 };
@@ -164,6 +169,7 @@ Provider *provider_preset(const char *name)
     g_free(provider->redirect_host);
     provider->redirect_host = g_strdup(preset->redirect_host);
     add_preset_servers(provider->servers, preset->servers);
+    add_preset_servers(provider->imap_servers, preset->imap_servers);
     g_strfreev(provider->mechanisms);
     provider->mechanisms = g_strsplit(preset->mechanisms, " ", -1);
     provider->daily_messages = preset->daily_messages;

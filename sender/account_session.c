@@ -131,6 +131,20 @@ static gboolean ask(AccountSession *session, const char *account, const char *fr
                               patience_ms(session, BROKER_CLIENT_QUICK_MS), error);
 }
 
+static BrokerClient *connect_to_broker(PathsScope scope, const char *otherwise, gint64 timeout_ms,
+                                       GError **error)
+{
+    GError *nowhere = NULL;
+    BrokerClient *broker = broker_client_connect(scope, timeout_ms, &nowhere);
+    if (!broker && otherwise)
+        broker = broker_client_connect_at(otherwise, timeout_ms, NULL); /* the first error tells */
+    if (broker)
+        g_clear_error(&nowhere);
+    else
+        g_propagate_error(error, nowhere);
+    return broker;
+}
+
 AccountSession *account_session_open(const AccountRequest *request, GError **error)
 {
     g_autoptr(AccountSession) session = g_new0(AccountSession, 1);
@@ -138,7 +152,8 @@ AccountSession *account_session_open(const AccountRequest *request, GError **err
     session->trace = request->trace;
     session->trace_data = request->trace_data;
     session->until = request->until;
-    session->broker = broker_client_connect(request->scope, patience_ms(session, START_MS), error);
+    session->broker = connect_to_broker(request->scope, request->otherwise,
+                                        patience_ms(session, START_MS), error);
     if (!session->broker || !ask(session, request->account, request->from, error))
         return NULL;
     cJSON *reply = receive(session, BROKER_CLIENT_QUICK_MS, error);
@@ -255,10 +270,10 @@ void account_session_end(AccountSession *session, const char *outcome, guint n)
     tell(session, "EndMessage", parameters);
 }
 
-gboolean account_session_report(PathsScope scope, const char *account, const char *event,
-                                const char *reason, GError **error)
+gboolean account_session_report(PathsScope scope, const char *otherwise, const char *account,
+                                const char *event, const char *reason, GError **error)
 {
-    g_autoptr(BrokerClient) broker = broker_client_connect(scope, START_MS, error);
+    g_autoptr(BrokerClient) broker = connect_to_broker(scope, otherwise, START_MS, error);
     if (!broker)
         return FALSE;
     cJSON *parameters = cJSON_CreateObject();

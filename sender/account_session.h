@@ -13,12 +13,13 @@
 
 /* Which account. All borrowed until account_session_open() returns, but for trace_data. */
 typedef struct {
-    PathsScope scope;     /* whose broker */
-    const char *account;  /* NULL: the broker chooses */
-    const char *from;     /* by this address; NULL: none */
-    gint64 on_behalf;     /* the uid that it is for, or ACCOUNT_SESSION_MYSELF */
-    Deadline until;       /* no wait for the broker goes beyond; 0: each has its own end alone */
-    TransportTrace trace; /* NULL: none */
+    PathsScope scope;      /* whose broker */
+    const char *otherwise; /* the socket of the one to ask where scope leads to none; NULL: none */
+    const char *account;   /* NULL: the broker chooses */
+    const char *from;      /* by this address; NULL: none */
+    gint64 on_behalf;      /* the uid that it is for, or ACCOUNT_SESSION_MYSELF */
+    Deadline until;        /* no wait for the broker goes beyond; 0: each has its own end alone */
+    TransportTrace trace;  /* NULL: none */
     gpointer trace_data;
 } AccountRequest;
 
@@ -72,5 +73,5 @@ void account_session_end(AccountSession *session, const char *outcome, guint n);
 
 /* Tells the broker something that a person should hear of the account: "mail_waiting" or
  * "mail_bounced" (ReportMail). On a connection of its own. */
-gboolean account_session_report(PathsScope scope, const char *account, const char *event,
-                                const char *reason, GError **error);
+gboolean account_session_report(PathsScope scope, const char *otherwise, const char *account,
+                                const char *event, const char *reason, GError **error);

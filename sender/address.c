@@ -169,6 +169,14 @@ gboolean address_equal(const char *a, const char *b)
            g_ascii_strcasecmp(domain_a, domain_b) == 0;
 }
 
+guint address_hash(gconstpointer address)
+{
+    guint hash = 5381;
+    for (const char *p = address, *domain = address_domain(address); *p; p++)
+        hash = hash * 33 + (guchar)(p < domain ? *p : g_ascii_tolower(*p));
+    return hash;
+}
+
 gboolean address_is_local(const char *address, const char *host)
 {
     const char *domain = address_domain(address);
@@ -272,15 +280,6 @@ static gboolean read_words(Scanner *scanner, GString *words, gboolean *is_phrase
 static gboolean has_domain(const char *address)
 {
     return strchr(address + quoted_len(address), '@') != NULL;
-}
-
-/* As address_equal() compares. */
-static guint address_hash(gconstpointer address)
-{
-    guint hash = 5381;
-    for (const char *p = address, *domain = address_domain(address); *p; p++)
-        hash = hash * 33 + (guchar)(p < domain ? *p : g_ascii_tolower(*p));
-    return hash;
 }
 
 static gboolean address_equal_pointers(gconstpointer a, gconstpointer b)

@@ -53,6 +53,9 @@ char *address_to_ascii(const char *text);
  * part with. */
 gboolean address_equal(const char *a, const char *b);
 
+/* For hash tables whose keys are compared so. */
+guint address_hash(gconstpointer address);
+
 /* Whether it is a name of this machine: in ADDRESS_LOCAL_DOMAIN, or in the domain host (its own
  * name; NULL: unknown) where that has no dot. The names of a host with a dot may be real mailboxes.
  */

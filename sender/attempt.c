@@ -20,6 +20,7 @@ static void attempt_clear(Attempt *attempt)
         smtp_recipient_clear(&attempt->recipients[i]);
     g_free(attempt->recipients);
     g_free(attempt->kept);
+    g_free(attempt->were_in_doubt);
     g_clear_pointer(&attempt->message, message_free);
     g_clear_error(&attempt->failed);
     if (attempt->text)
@@ -68,8 +69,12 @@ gboolean attempt_save(SpoolEntry *entry)
 
 gboolean attempt_remove(SpoolEntry *entry)
 {
+    const Envelope *envelope = entry->envelope;
+    SpoolFate fate = envelope_count(envelope, ENVELOPE_BOUNCED) > 0 ? SPOOL_BOUNCED
+                     : envelope_count(envelope, ENVELOPE_SENT) > 0  ? SPOOL_SENT
+                                                                    : SPOOL_RETURNED;
     g_autoptr(GError) failed = NULL;
-    if (spool_entry_remove(entry, &failed))
+    if (spool_entry_remove(entry, fate, &failed))
         return TRUE;
     log_error("%s: it could not be removed from the queue: %s", entry->id, failed->message);
     return attempt_save(entry); /* that nobody waits any more */
@@ -89,59 +94,16 @@ static void collect_waiting(Attempt *attempt)
     guint most = envelope->recipients->len;
     attempt->recipients = g_new0(SmtpRecipient, most);
     attempt->kept = g_new0(EnvelopeRecipient *, most);
+    attempt->were_in_doubt = g_new0(gboolean, most);
     for (guint i = 0; i < most; i++) {
         EnvelopeRecipient *recipient = envelope_recipient(envelope, i);
         if (recipient->state != ENVELOPE_WAITING)
             continue;
         attempt->recipients[attempt->n].address = recipient->address;
         attempt->recipients[attempt->n].original = recipient->orcpt;
+        attempt->were_in_doubt[attempt->n] = recipient->in_doubt;
         attempt->kept[attempt->n++] = recipient;
     }
-}
-
-static void record_outcome(const Attempt *attempt, guint i)
-{
-    const SmtpRecipient *outcome = &attempt->recipients[i];
-    EnvelopeRecipient *recipient = attempt->kept[i];
-    if (outcome->outcome == SMTP_UNTRIED)
-        return;
-    const Diagnosis *diagnosis = outcome->diagnosis;
-    const GError *failed = attempt->failed;
-    recipient->in_doubt = outcome->outcome == SMTP_UNKNOWN;
-    recipient->tried_at = attempt->now;
-    if (outcome->outcome == SMTP_SENT)
-        recipient->state = ENVELOPE_SENT;
-    if (outcome->outcome == SMTP_REFUSED)
-        recipient->state = ENVELOPE_REFUSED;
-    envelope_set_text(&recipient->reply, outcome->reply);
-    envelope_set_text(&recipient->meaning, diagnosis ? diagnosis->meaning : error_meaning(failed));
-    envelope_set_text(&recipient->remedy, diagnosis ? diagnosis->remedy : error_remedy(failed));
-    if (attempt->relay)
-        envelope_set_text(&recipient->relay, attempt->relay);
-}
-
-static void record(const Attempt *attempt)
-{
-    gboolean in_doubt = FALSE;
-    for (guint i = 0; i < attempt->n; i++) {
-        record_outcome(attempt, i);
-        in_doubt = in_doubt || attempt->kept[i]->in_doubt;
-    }
-    if (!in_doubt)
-        attempt->entry->envelope->in_doubt_since = 0;
-}
-
-/* The duplicate window opens: on disk before the first byte that opens it. */
-static gboolean about_to_commit(gpointer data, GError **error)
-{
-    const Attempt *attempt = data;
-    Envelope *envelope = attempt->entry->envelope;
-    record(attempt); /* of the parts before this one */
-    for (guint i = 0; i < attempt->n; i++)
-        if (attempt->recipients[i].outcome == SMTP_UNTRIED)
-            attempt->kept[i]->in_doubt = TRUE;
-    envelope->in_doubt_since = attempt->now;
-    return spool_entry_save(attempt->entry, error);
 }
 
 /* Whether a courier that was kept is for this message, too: for the same account, or chosen by the
@@ -165,6 +127,7 @@ static gboolean open_courier(const Attempt *attempt, GError **error)
                        : attempt->message                ? message_from(attempt->message)
                                                          : NULL;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = terms->otherwise,
                               .account = envelope->account,
                               .from = from,
                               .on_behalf = terms->service ? envelope->uid : ACCOUNT_SESSION_MYSELF,
@@ -219,6 +182,11 @@ static SmtpDsn dsn_of(const Envelope *envelope)
                      .envelope_id = envelope->envid};
 }
 
+static void mark_ahead(gpointer entry)
+{
+    attempt_mark(entry);
+}
+
 static gboolean deliver(Attempt *attempt, GError **error)
 {
     Envelope *envelope = attempt->entry->envelope;
@@ -243,12 +211,16 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      .recipients = attempt->recipients,
                      .n_recipients = attempt->n,
                      .dsn = dsn_of(envelope),
-                     .about_to_commit = about_to_commit,
+                     .about_to_commit = attempt_open_window,
                      .commit_data = attempt,
                      .progress = attempt->terms->progress,
-                     .progress_data = attempt->terms->progress_data};
+                     .progress_data = attempt->terms->progress_data,
+                     .meanwhile = attempt->terms->meanwhile,
+                     .meanwhile_data = attempt->terms->meanwhile_data};
     courier_give_up_at(*attempt->courier, attempt->terms->give_up_at);
+    courier_meanwhile(*attempt->courier, mark_ahead, attempt->entry);
     gboolean ok = courier_deliver(*attempt->courier, &mail, &attempt->refusal, error);
+    courier_meanwhile(*attempt->courier, NULL, NULL);
     const SmtpServer *server = courier_server(*attempt->courier);
     attempt->relay = server ? server->host : NULL;
     return ok;
@@ -303,6 +275,8 @@ static void plan_next(const Attempt *attempt, const Judgement *judgement, Attemp
         result->hold = judgement->hold;
         result->hold_until = attempt->now + judgement->wait_s;
         result->hold_is_local = judgement->local;
+        result->unauthorized = attempt->failed && g_error_matches(attempt->failed, POSTKEY_ERROR,
+                                                                  POSTKEY_ERROR_AUTHORIZATION);
         result->happened = g_strdup(envelope->happened);
         result->meaning = g_strdup(envelope->meaning);
         result->remedy = g_strdup(envelope->remedy);
@@ -380,6 +354,9 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
+        /* Locked until the message is gone: a repeat finds it. */
+        g_autoptr(SpoolEntry) report = attempt_report_success(attempt);
+        result->bounced = result->bounced || report;
         result->unsaved = !attempt_remove(attempt->entry);
         result->fate = ATTEMPT_DONE;
         return;
@@ -389,23 +366,39 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         attempt_keep_report(attempt);
     } else {
         plan_next(attempt, &judgement, result);
-        if (attempt_is_report(envelope) && attempt->failed &&
-            g_error_matches(attempt->failed, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION) &&
-            attempt_redirect(attempt))
+        if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
-        attempt_warn_when_late(attempt);
+        (void)attempt_warn_when_late(attempt); /* the runner says it again */
         attempt_say_kept(attempt);
     }
     result->unsaved = !attempt_save(attempt->entry);
 }
 
+/* The broker tells the way of the account's reports; no server is asked. */
+static gboolean redirect_report(Attempt *attempt)
+{
+    g_autoptr(GError) failed = NULL;
+    if (!attempt_is_report(attempt->entry->envelope))
+        return FALSE;
+    if (open_courier(attempt, &failed))
+        return attempt_redirect(attempt);
+    log_info("%s: %s", attempt->entry->id, failed->message);
+    return FALSE;
+}
+
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result)
 {
-    g_auto(Attempt) attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
+    g_autoptr(Courier) courier = NULL;
+    g_auto(Attempt)
+        attempt = {.terms = terms, .entry = entry, .courier = &courier, .now = attempt_wall_now()};
     Envelope *envelope = entry->envelope;
     attempt.text = g_string_new(NULL);
     *result = (AttemptResult){.status = EX_OK, .fate = ATTEMPT_KEPT};
+    if (hold->unauthorized && redirect_report(&attempt)) {
+        result->unsaved = !attempt_save(entry);
+        return;
+    }
     envelope_set_text(&envelope->happened, hold->happened);
     envelope_set_text(&envelope->meaning, hold->meaning);
     envelope_set_text(&envelope->remedy, hold->remedy);
@@ -427,7 +420,7 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
         settle_pending(&attempt, result);
     if (attempt.n > 0) {
         (void)deliver(&attempt, &attempt.failed); /* the error tells */
-        record(&attempt);
+        attempt_record(&attempt);
         log_outcomes(&attempt);
     }
     settle(&attempt, result);

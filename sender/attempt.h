@@ -9,16 +9,19 @@
 
 /* For whom and how; all borrowed. */
 typedef struct {
-    const char *program; /* for what the caller reads */
-    PathsScope scope;    /* whose broker */
-    gboolean service;    /* the queue service: asks on behalf of the envelope's uid */
-    gboolean waits;      /* a caller waits for the verdict */
-    gboolean keeps;      /* FALSE: never kept (deliver=now) */
-    Deadline give_up_at; /* 0: never */
+    const char *program;   /* for what the caller reads */
+    PathsScope scope;      /* whose broker */
+    const char *otherwise; /* as AccountRequest */
+    gboolean service;      /* the queue service: asks on behalf of the envelope's uid */
+    gboolean waits;        /* a caller waits for the verdict */
+    gboolean keeps;        /* FALSE: never kept (deliver=now) */
+    Deadline give_up_at;   /* 0: never */
     TransportTrace trace;
     gpointer trace_data;
     void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
     gpointer progress_data;
+    void (*meanwhile)(gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer meanwhile_data;
 } AttemptTerms;
 
 typedef enum {
@@ -38,11 +41,12 @@ typedef struct {
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
     gboolean unsaved; /* the disk did not take what came of it: not to be tried again at once */
-    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
+    gboolean bounced; /* a report was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
     gboolean hold_is_local;            /* no server decided it: to look again costs nothing */
+    gboolean unauthorized;             /* it may not log in: its reports go another way */
     char *happened, *meaning, *remedy; /* why; NULL: unknown */
 } AttemptResult;
 
@@ -55,12 +59,22 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result);
 
-/* In the place of a try while the account is on hold for what hold says: the message waits with it.
+/* Writes down ahead of its try that the entry may be on its way, so that the try need not wait for
+ * the disk; what was in doubt before is left as it is. Then attempt_run() is due, or
+ * attempt_unmark().
  */
+void attempt_mark(SpoolEntry *entry);
+
+/* In the place of the try: it was not on its way. FALSE: as unsaved. */
+gboolean attempt_unmark(SpoolEntry *entry);
+
+/* In the place of a try while the account is on hold for what hold says: the message waits with it.
+ * A report does not, where the account is unauthorized and [notify] names another one. */
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 
-/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved. */
+/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved, or
+ * there is no broker that could. */
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */

@@ -8,26 +8,39 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Tells a person, by the broker. */
-static void notify(const Attempt *attempt, const char *event, const char *reason)
+/* Whether to say it again could help: a broker that is not there now may be later. */
+static gboolean may_be_told_later(const GError *failed)
 {
-    const char *account = attempt->entry->envelope->used_account;
-    g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt_scope(attempt), account, event, reason, &failed))
-        log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
-                    failed->message);
+    return g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_CONFIGURATION) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_IO);
 }
 
-void attempt_warn_when_late(const Attempt *attempt)
+/* Tells a person, by the broker. FALSE: nobody could be told, yet. */
+static gboolean notify(const Attempt *attempt, const char *event, const char *reason)
+{
+    const Envelope *envelope = attempt->entry->envelope;
+    const char *account = envelope->used_account ? envelope->used_account : envelope->account;
+    g_autoptr(GError) failed = NULL;
+    if (!account)
+        return FALSE; /* whose person it is comes with the first try that finds a broker */
+    if (account_session_report(attempt_scope(attempt), attempt->terms->otherwise, account, event,
+                               reason, &failed))
+        return TRUE;
+    log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event, failed->message);
+    return !may_be_told_later(failed);
+}
+
+gboolean attempt_warn_when_late(const Attempt *attempt)
 {
     Envelope *envelope = attempt->entry->envelope;
     if (!schedule_wants_warning(envelope, attempt->now))
-        return;
+        return TRUE;
     g_autofree char *reason =
         g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
                         schedule_age_s(envelope, attempt->now) / 3600);
-    notify(attempt, "mail_waiting", reason);
-    envelope->warned = TRUE;
+    envelope->warned = notify(attempt, "mail_waiting", reason);
+    return envelope->warned;
 }
 
 /* ---- bounces ---- */
@@ -55,67 +68,66 @@ static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request
     return FALSE;
 }
 
-/* Takes back that the failed ones are reported: states are those of before. */
-static void unmark(Envelope *envelope, const EnvelopeState *states)
+/* address: the account's own. */
+static BounceRequest request_of(const SpoolEntry *entry, BounceKind kind, const char *address,
+                                gint64 lifetime_s)
 {
-    envelope->bounces--;
-    for (guint i = 0; i < envelope->recipients->len; i++)
-        envelope_recipient(envelope, i)->state = states[i];
-}
-
-/* A bounce that nobody takes down would be made again: nobody sends it before (it is locked), and
- * where the disk refuses, it is taken back. */
-static gboolean record_bounce(SpoolEntry *entry, BounceKind kind, SpoolEntry *bounce,
-                              GError **error)
-{
-    Envelope *envelope = entry->envelope;
-    g_autofree EnvelopeState *states = g_new(EnvelopeState, envelope->recipients->len);
-    g_autoptr(GError) stays = NULL;
-    for (guint i = 0; i < envelope->recipients->len; i++)
-        states[i] = envelope_recipient(envelope, i)->state;
-    bounce_mark(kind, envelope);
-    if (spool_entry_save(entry, error))
-        return TRUE;
-    unmark(envelope, states);
-    if (bounce && !spool_entry_remove(bounce, &stays))
-        log_error("%s: it may come twice: %s", bounce->id, stays->message);
-    return FALSE;
+    const Envelope *envelope = entry->envelope;
+    return (BounceRequest){.kind = kind,
+                           .original = envelope,
+                           .eml_fd = entry->eml_fd,
+                           .to = envelope->from && *envelope->from ? envelope->from : address,
+                           .from = address,
+                           .reporter = g_get_host_name(),
+                           .now = attempt_wall_now(),
+                           .lifetime_s = lifetime_s};
 }
 
 gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
                              gint64 lifetime_s, GError **error)
 {
     Envelope *envelope = entry->envelope;
-    const char *to = envelope->from && *envelope->from ? envelope->from : address;
+    g_autoptr(SpoolEntry) bounce = NULL;
     if (bounce_count(kind, envelope) > 0) {
         if (!address) {
             error_set(error, POSTKEY_ERROR_UNAVAILABLE, "the bounce has no sender yet", NULL,
                       "the account's address is not known now");
             return FALSE;
         }
-        BounceRequest request = {.kind = kind,
-                                 .original = envelope,
-                                 .eml_fd = entry->eml_fd,
-                                 .to = to,
-                                 .from = address,
-                                 .reporter = g_get_host_name(),
-                                 .now = attempt_wall_now(),
-                                 .lifetime_s = lifetime_s};
+        BounceRequest request = request_of(entry, kind, address, lifetime_s);
         /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
-        g_autoptr(SpoolEntry) bounce = NULL;
-        return spool_entry_save(entry, error) && add_bounce(entry, &request, &bounce, error) &&
-               record_bounce(entry, kind, bounce, error);
+        if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, &bounce, error))
+            return FALSE;
     }
     bounce_mark(kind, envelope);
+    /* While it is locked nobody sends it: a bounce that left before it is taken down would be made
+     * again. A disk that refuses twice is told by attempt_save(). */
+    if (bounce)
+        (void)attempt_save(entry);
     return TRUE;
+}
+
+SpoolEntry *attempt_report_success(const Attempt *attempt)
+{
+    SpoolEntry *report = NULL;
+    g_autoptr(GError) failed = NULL;
+    const Route *route = attempt_route(attempt);
+    if (!route || courier_offers_dsn(*attempt->courier) ||
+        bounce_count(BOUNCE_RELAYED, attempt->entry->envelope) == 0)
+        return NULL;
+    BounceRequest request =
+        request_of(attempt->entry, BOUNCE_RELAYED, route->address, route->lifetime_s);
+    /* It is no reason to keep what was sent: somebody would get that again. */
+    if (!add_bounce(attempt->entry, &request, &report, &failed))
+        log_error("%s: there is no report of success: %s", attempt->entry->id, failed->message);
+    return report;
 }
 
 gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
 {
     g_autoptr(GError) failed = NULL;
-    if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed)) {
+    if (attempt_make_bounce(entry, BOUNCE_FAILED, address, lifetime_s, &failed))
         return attempt_remove(entry);
-    }
     log_warning("%s: its bounce waits: %s", entry->id, failed->message);
     schedule_failed(entry->envelope, attempt_wall_now(), 0, g_random_int());
     return attempt_save(entry);
@@ -136,6 +148,7 @@ gboolean attempt_redirect(const Attempt *attempt)
     if (!route || !route->notify_account || strcmp(route->notify_account, route->account) == 0)
         return FALSE;
     AccountRequest request = {.scope = attempt_scope(attempt),
+                              .otherwise = attempt->terms->otherwise,
                               .account = route->notify_account,
                               .until = attempt->terms->give_up_at,
                               .on_behalf = attempt->terms->service ? 0 : ACCOUNT_SESSION_MYSELF};
@@ -185,12 +198,11 @@ void attempt_keep_report(const Attempt *attempt)
     schedule_hold(envelope, attempt->now, ENVELOPE_HOLD_PERSON, 0);
     g_autofree char *reason = g_strdup_printf(
         "the bounce %s found nobody: \"postkey-queue show\" shows it", attempt->entry->id);
-    notify(attempt, "mail_bounced", reason);
+    (void)notify(attempt, "mail_bounced", reason); /* the list says so, too */
 }
 
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
 {
     const Attempt attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
-    attempt_warn_when_late(&attempt);
-    return attempt_save(entry);
+    return attempt_warn_when_late(&attempt) && attempt_save(entry);
 }

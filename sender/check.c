@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "account_session.h"
+#include "address.h"
 #include "errors.h"
 #include "machine.h"
 
@@ -100,7 +101,7 @@ static GPtrArray *direct(const Route *route, const GPtrArray *addresses)
     for (guint i = 0; i < addresses->len; i++) {
         const char *address =
             machine_recipient(route, g_get_host_name(), g_ptr_array_index(addresses, i));
-        if (!g_ptr_array_find_with_equal_func(recipients, address, g_str_equal, NULL))
+        if (!g_ptr_array_find_with_equal_func(recipients, address, (GEqualFunc)address_equal, NULL))
             g_ptr_array_add(recipients, (gpointer)address);
     }
     return recipients;

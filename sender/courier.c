@@ -1,11 +1,13 @@
 #include "courier.h"
 
 #include "errors.h"
+#include "merge.h"
 
 #include <string.h>
 
 struct Courier {
-    AccountRequest request; /* account is owned, from is none: the first answer chose for good */
+    AccountRequest request; /* account and otherwise are owned, from is none: the first answer chose
+                               for good */
     gboolean by_name;       /* the account was named */
     char *from;             /* else by this; NULL: by none */
     AccountSession *account;
@@ -13,6 +15,8 @@ struct Courier {
     char *habits;  /* the file where the road remembers its servers */
     SmtpSession *session;
     Deadline give_up_at; /* 0: never */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     guint logins;
     guint carried;            /* messages since the login */
     const Diagnosis *refusal; /* of the reply that ended the session */
@@ -27,6 +31,7 @@ Courier *courier_open(const AccountRequest *request, GError **error)
     courier->account = account;
     courier->request = *request;
     courier->request.account = g_strdup(account_session_route(account)->account);
+    courier->request.otherwise = g_strdup(request->otherwise);
     courier->request.from = NULL;
     courier->by_name = request->account != NULL;
     courier->from = g_strdup(request->from);
@@ -44,6 +49,7 @@ void courier_close(Courier *courier)
     smtp_close(courier->session);
     account_session_close(courier->account);
     g_free((char *)courier->request.account);
+    g_free((char *)courier->request.otherwise);
     g_free(courier->from);
     g_free(courier->habits);
     g_free(courier);
@@ -81,6 +87,11 @@ gboolean courier_is_connected(const Courier *courier)
     return courier->session && smtp_is_open(courier->session);
 }
 
+gboolean courier_offers_dsn(const Courier *courier)
+{
+    return courier->session && smtp_offers_dsn(courier->session);
+}
+
 const SmtpServer *courier_server(const Courier *courier)
 {
     return courier_is_connected(courier) ? smtp_server(courier->session) : NULL;
@@ -93,6 +104,12 @@ void courier_give_up_at(Courier *courier, Deadline until)
     account_session_give_up_at(courier->account, until);
     if (courier->session)
         smtp_give_up_at(courier->session, until);
+}
+
+void courier_meanwhile(Courier *courier, void (*meanwhile)(gpointer data), gpointer data)
+{
+    courier->meanwhile = meanwhile;
+    courier->meanwhile_data = data;
 }
 
 /* ---- the connection ---- */
@@ -108,7 +125,9 @@ static void plan_road(Courier *courier)
                                .habits = courier->habits,
                                .until = courier->give_up_at,
                                .trace = courier->request.trace,
-                               .trace_data = courier->request.trace_data};
+                               .trace_data = courier->request.trace_data,
+                               .meanwhile = courier->meanwhile,
+                               .meanwhile_data = courier->meanwhile_data};
 }
 
 static gboolean connect_to_server(Courier *courier, GError **error)
@@ -314,12 +333,15 @@ gboolean courier_deliver(Courier *courier, const SmtpMail *mail, const Diagnosis
                          GError **error)
 {
     gboolean ok = TRUE;
+    Merge *merge = merge_begin(mail);
+    const SmtpMail *once = merge ? merge_mail(merge) : mail;
     courier->refusal = NULL;
-    for (guint at = 0; ok && at < mail->n_recipients;) {
-        guint some = MIN(mail->n_recipients - at, courier_route(courier)->recipients_max);
-        ok = carry(courier, mail, mail->recipients + at, some, error);
+    for (guint at = 0; ok && at < once->n_recipients;) {
+        guint some = MIN(once->n_recipients - at, courier_route(courier)->recipients_max);
+        ok = carry(courier, once, once->recipients + at, some, error);
         at += some;
     }
+    merge_end(merge);
     *refusal = courier->refusal;
     return ok;
 }

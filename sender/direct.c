@@ -113,10 +113,8 @@ int direct_send(const Options *options, DeliveryRequest *request, const GPtrArra
             in_time = g_cond_wait_until(&bounded->ended, &bounded->lock, until);
         gboolean done = bounded->done;
         g_mutex_unlock(&bounded->lock);
-        if (!done) {
-            request->message = NULL; /* the thread has it until the process ends */
-            return give_up(bounded, timeout_s);
-        }
+        if (!done) /* at once: what our callers would free on the way, the thread still uses */
+            _exit(give_up(bounded, timeout_s));
         (void)g_thread_join(thread); /* returns nothing */
     }
     int status = report(bounded);

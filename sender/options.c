@@ -191,15 +191,20 @@ static void *member_of(Options *options, const Option *option)
 /* More is for ever. */
 #define TIMEOUT_MAX_S (7 * 24 * 3600)
 
+/* By OptionsDeliver. */
+static const char *const deliver_words[] = {
+    [DELIVER_AUTO] = "auto", [DELIVER_NOW] = "now", [DELIVER_QUEUE] = "queue", NULL};
+
+const char *const *options_deliver_words(void)
+{
+    return deliver_words;
+}
+
 static gboolean set_deliver(Options *options, const char *value, GError **error)
 {
-    static const struct {
-        const char *word;
-        OptionsDeliver deliver;
-    } words[] = {{"auto", DELIVER_AUTO}, {"now", DELIVER_NOW}, {"queue", DELIVER_QUEUE}};
-    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
-        if (strcmp(words[i].word, value) == 0) {
-            options->deliver = words[i].deliver;
+    for (guint i = 0; deliver_words[i]; i++) {
+        if (strcmp(deliver_words[i], value) == 0) {
+            options->deliver = (OptionsDeliver)i;
             return TRUE;
         }
     }

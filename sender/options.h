@@ -55,5 +55,8 @@ Options *options_parse(int argc, const char *const *argv, GError **error);
 void options_free(Options *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)
 
+/* The modes of --deliver; ends with NULL. Borrowed, static. */
+const char *const *options_deliver_words(void);
+
 /* The text of --help. Borrowed, static. */
 const char *options_help(void);

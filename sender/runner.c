@@ -1,6 +1,5 @@
 #include "runner_private.h"
 
-#include "broker_client.h"
 #include "errors.h"
 #include "fileio.h"
 #include "log.h"
@@ -111,7 +110,7 @@ static void wake_held(Runner *runner, const RunnerLane *lane, const RunnerLane *
     }
 }
 
-static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResult *result)
+static void note_hold(Runner *runner, RunnerItem *item, const AttemptResult *result)
 {
     RunnerLane *entry = runner_lane_of(runner, item);
     RunnerLane *of_account = entry;
@@ -160,12 +159,13 @@ static void rest(Runner *runner, RunnerItem *item)
         runner->rest_timer = g_timeout_add_seconds(RUNNER_BUSY_S, rest_is_over, runner);
 }
 
-static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data)
+static void job_done(Lane *lane, LaneResult *result, gpointer data)
 {
     Runner *runner = data;
     gint64 now = runner_now();
     RunnerItem *item = runner_items_find(runner->items, result->id, now);
-    runner->busy--;
+    if (!lane_is_busy(lane))
+        runner->busy--;
     if (!item)
         return; /* somebody removed it meanwhile, and nobody waits */
     item->active = FALSE;
@@ -174,6 +174,8 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
     } else if (result->answer != SPOOL_OK) {
         refuse_waiter(item, result->answer);
         refresh(runner, result->id, result->answer == SPOOL_BROKEN);
+    } else if (result->given_back) {
+        refresh(runner, result->id, result->result.unsaved);
     } else {
         if (result->task == LANE_TRY)
             note_hold(runner, item, &result->result);
@@ -189,39 +191,6 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
 }
 
 /* ---- peers ---- */
-
-/* Its environment, of long ago, may lead elsewhere than its caller's. */
-static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, const char *broker)
-{
-    PathsScope scope = item->scope == PATHS_ANY ? runner->options->scope : item->scope;
-    g_autofree char *ours = broker ? broker_client_socket(scope) : NULL;
-    return broker && g_strcmp0(broker, ours) != 0;
-}
-
-static void asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data)
-{
-    Runner *runner = data;
-    RunnerItem *item = runner_items_find(runner->items, id, runner_now());
-    g_autoptr(GError) refused = NULL;
-    if (!item) {
-        queue_peer_answer_gone(peer, id);
-        return;
-    }
-    if (item->waiter || item->broken) {
-        error_set(&refused, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
-                  item->waiter ? "somebody waits for %s already" : "the message %s cannot be read",
-                  id);
-        queue_peer_refuse(peer, refused);
-        return;
-    }
-    if (asks_other_broker(runner, item, broker)) {
-        queue_peer_answer_other_broker(peer, id);
-        return;
-    }
-    item->waiter = peer;
-    queue_peer_hear(peer, id, TRUE);
-    runner_pump(runner);
-}
 
 static gboolean pump_later(gpointer data)
 {
@@ -302,7 +271,7 @@ static gboolean look_later(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void envelope_changed(const char *id, gpointer data)
+static void envelope_changed(const char *id, G_GNUC_UNUSED const SpoolFate *fate, gpointer data)
 {
     runner_items_look_at(((Runner *)data)->items, id, runner_now());
 }
@@ -330,7 +299,7 @@ static gboolean timer_fired(gint fd, G_GNUC_UNUSED GIOCondition condition, gpoin
 }
 
 /* Somebody gave a message back to us: its account is worth another try. */
-static void item_changed(const RunnerItem *item, gpointer data)
+static void item_changed(RunnerItem *item, gpointer data)
 {
     if (item->due_at <= runner_now())
         attempt_result_clear(&runner_lane_of(data, item)->hold);
@@ -374,7 +343,7 @@ static gboolean told_to_end(gpointer data)
 
 /* ---- the whole ---- */
 
-static const QueueHandlers own_handlers = {.deliver = asked_to_deliver, .left = peer_left};
+static const QueueHandlers own_handlers = {.deliver = runner_asked_to_deliver, .left = peer_left};
 static const QueueHandlers submit_handlers = {.accept = runner_may_hand_over,
                                               .submit = runner_handed_over,
                                               .crowded = runner_make_place,
@@ -414,6 +383,7 @@ static gboolean set_up(Runner *runner, GError **error)
                                 .done = job_done,
                                 .data = runner};
     runner->lanes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, runner_lane_free);
+    runner->incoming = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     runner->items = runner_items_new(runner->spool, item_changed, runner);
     runner->committers = g_thread_pool_new(runner_commit, runner, COMMITTERS, FALSE, NULL);
     runner->loop = g_main_loop_new(NULL, FALSE);

@@ -86,7 +86,9 @@ static void take(RunnerItem *item, const Envelope *envelope, gint64 now)
     item->account = g_strdup(envelope->account ? envelope->account : envelope->used_account);
     item->from = envelope->from && *envelope->from ? g_strdup(envelope->from) : NULL;
     item->hold = envelope->hold;
+    item->report = envelope->kind != ENVELOPE_MESSAGE;
     item->broken = FALSE;
+    item->lane = NULL;
 }
 
 /* Whether it is there. */

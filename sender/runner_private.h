@@ -1,6 +1,6 @@
 /* What the parts of runner share: runner.c (the whole, what came of a try, what wakes it),
- * runner_pump.c (what is to be done now, and when next), runner_submit.c (what others hand over).
- * For them alone. */
+ * runner_pump.c (what is to be done now, and when next), runner_submit.c (what others ask for and
+ * hand over). For them alone. */
 #pragma once
 
 #include "lane.h"
@@ -37,6 +37,12 @@ typedef struct {
     AttemptResult hold; /* hold ENVELOPE_NO_HOLD: none */
 } RunnerLane;
 
+/* Of one uid: accepted, and not in the queue yet. */
+typedef struct {
+    guint messages;
+    gint64 bytes;
+} RunnerIncoming;
+
 typedef struct {
     const RunnerOptions *options;
     Spool *spool;
@@ -47,12 +53,15 @@ typedef struct {
     QueueSocket *socket, *submit_socket;
     GThreadPool *committers;
     GMainLoop *loop;
+    char *learned; /* the socket of the broker that a caller would ask, where that is another one
+                      than ours; NULL: none came */
     int watch_fd, timer_fd;
     guint watch_source, timer_source, idle_timer, look_timer, rest_timer, pump_source;
     gint64 wall_ahead_us; /* of the wall clock beside the boot clock, at the last look */
     gint64 swept_at;      /* Unix seconds */
     guint final;          /* verdicts that wait to be heard */
     guint commits;        /* messages on their way into the queue */
+    GHashTable *incoming; /* uid -> RunnerIncoming: what is being handed over, and counts already */
     guint busy;           /* lanes with a job */
     gboolean ending;
     gboolean missed; /* not all that happened in the folder was told: it is looked at as a whole */
@@ -71,7 +80,11 @@ void runner_lane_free(gpointer data);
 /* The lane of an account of the item's owner, or, where that is not known, of the address that it
  * is chosen by; made where there is none. Borrowed. */
 RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char *account);
-RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item);
+RunnerLane *runner_lane_of(Runner *runner, RunnerItem *item);
+
+/* The broker to ask for the item where our own way leads to none; NULL: none, as where its caller
+ * asked for one. Borrowed. */
+const char *runner_otherwise(const Runner *runner, const RunnerItem *item);
 
 gboolean runner_is_held(const RunnerLane *entry, gint64 now);
 
@@ -87,6 +100,7 @@ gint64 runner_next_moment(const Runner *runner);
 
 /* ---- what others hand over: for QueueHandlers, and for the pool of committers ---- */
 
+void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data);
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error);
 void runner_handed_over(QueuePeer *peer, QueueSubmit *submit, gpointer data);
 void runner_commit(gpointer data, gpointer user_data);

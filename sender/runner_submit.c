@@ -1,6 +1,7 @@
 #include "runner_private.h"
 
 #include "address.h"
+#include "broker_client.h"
 #include "enqueue.h"
 #include "errors.h"
 #include "intake.h"
@@ -9,12 +10,105 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+/* ---- what waits already ---- */
+
+/* Its environment, of long ago, may lead elsewhere than its caller's. */
+static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, const char *broker)
+{
+    PathsScope scope = item->scope == PATHS_ANY ? runner->options->scope : item->scope;
+    g_autofree char *ours = broker ? broker_client_socket(scope) : NULL;
+    return broker && g_strcmp0(broker, ours) != 0;
+}
+
+/* What we hold because our own way leads to no broker has another one now. */
+static void learn(Runner *runner, const char *broker)
+{
+    gint64 now = runner_now();
+    guint position = 0;
+    RunnerItem *item;
+    if (g_strcmp0(runner->learned, broker) == 0)
+        return;
+    g_free(runner->learned);
+    runner->learned = g_strdup(broker);
+    while ((item = runner_items_next(runner->items, &position))) {
+        RunnerLane *entry = item->hold == ENVELOPE_HOLD_ACCOUNT && runner_otherwise(runner, item)
+                                ? runner_lane_of(runner, item)
+                                : NULL;
+        if (!entry || (runner_is_held(entry, now) && !entry->hold.hold_is_local))
+            continue; /* a server's word is the same whoever asks */
+        attempt_result_clear(&entry->hold);
+        item->due_at = now;
+    }
+}
+
+void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker, gpointer data)
+{
+    Runner *runner = data;
+    RunnerItem *item = runner_items_find(runner->items, id, runner_now());
+    g_autoptr(GError) refused = NULL;
+    if (!item) {
+        queue_peer_answer_gone(peer, id);
+        return;
+    }
+    if (item->waiter || item->broken) {
+        error_set(&refused, POSTKEY_ERROR_IO, NULL, "\"postkey-queue list\" shows it",
+                  item->waiter ? "somebody waits for %s already" : "the message %s cannot be read",
+                  id);
+        queue_peer_refuse(peer, refused);
+        return;
+    }
+    if (asks_other_broker(runner, item, broker)) {
+        if (item->scope == PATHS_ANY)
+            learn(runner, broker);
+        queue_peer_answer_other_broker(peer, id);
+        runner_pump(runner);
+        return;
+    }
+    item->waiter = peer;
+    queue_peer_hear(peer, id, TRUE);
+    runner_pump(runner);
+}
+
+/* ---- whole messages ---- */
+
+static void incoming_ended(gint64 uid, gint64 size, gpointer data)
+{
+    Runner *runner = data;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    incoming->bytes -= size;
+    if (--incoming->messages == 0)
+        (void)g_hash_table_remove(runner->incoming, &uid); /* it is there */
+}
+
+static void note_incoming(Runner *runner, QueueSubmit *submit)
+{
+    gint64 uid = (gint64)submit->uid;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    if (!incoming) {
+        incoming = g_new0(RunnerIncoming, 1);
+        g_hash_table_insert(runner->incoming, g_memdup2(&uid, sizeof uid), incoming);
+    }
+    incoming->messages++;
+    incoming->bytes += submit->size;
+    submit->ended = incoming_ended;
+    submit->ended_data = runner;
+}
+
+/* What a uid has in the queue, or is about to: many may come at once, each while there is room. */
+static void usage_of(const Runner *runner, gint64 uid, guint *messages, gint64 *bytes)
+{
+    const RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    runner_items_usage(runner->items, uid, messages, bytes);
+    *messages += incoming ? incoming->messages : 0;
+    *bytes += incoming ? incoming->bytes : 0;
+}
+
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error)
 {
     Runner *runner = data;
     guint messages;
     gint64 bytes;
-    runner_items_usage(runner->items, (gint64)submit->uid, &messages, &bytes);
+    usage_of(runner, (gint64)submit->uid, &messages, &bytes);
     gboolean limited = submit->uid != 0 && submit->uid != geteuid();
     if (submit->size > INTAKE_MAX_LEN) {
         error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send a link to the data instead",
@@ -36,7 +130,10 @@ gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error
         return FALSE;
     }
     submit->fd = spool_draft(runner->spool, error);
-    return submit->fd >= 0;
+    if (submit->fd < 0)
+        return FALSE;
+    note_incoming(runner, submit);
+    return TRUE;
 }
 
 /* A message on its way into the queue. */

@@ -3,6 +3,7 @@
 #include "address.h"
 #include "caller.h"
 #include "direct.h"
+#include "errors.h"
 #include "fileio.h"
 #include "intake.h"
 #include "local_login.h"
@@ -16,18 +17,38 @@
 /* As large as any provider's SIZE that is known: Microsoft's. */
 #define SERVE_SIZE_MAX ((gint64)157286400)
 
+static gboolean is_equal(gconstpointer a, gconstpointer b)
+{
+    return address_equal(a, b);
+}
+
+/* Moves those of found that are not among recipients to them; all, or none where they are too many.
+ */
+static gboolean add_new(GPtrArray *found, GPtrArray *recipients, GError **error)
+{
+    g_autoptr(GHashTable) known = g_hash_table_new(address_hash, is_equal);
+    g_autoptr(GPtrArray) fresh = g_ptr_array_new();
+    for (guint i = 0; i < recipients->len; i++)
+        g_hash_table_add(known, g_ptr_array_index(recipients, i));
+    for (guint i = 0; i < found->len; i++)
+        if (g_hash_table_add(known, g_ptr_array_index(found, i)))
+            g_ptr_array_add(fresh, g_ptr_array_index(found, i));
+    if (fresh->len > ADDRESS_LIST_MAX - recipients->len) {
+        error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send it in several parts",
+                  "with these the message has more than %u recipients", ADDRESS_LIST_MAX);
+        return FALSE;
+    }
+    for (guint i = 0; i < fresh->len; i++)
+        g_ptr_array_add(recipients, g_strdup(g_ptr_array_index(fresh, i)));
+    return TRUE;
+}
+
 static gboolean accept_recipient(const char *address, GPtrArray *recipients,
                                  G_GNUC_UNUSED gpointer data, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(found, g_strdup(address));
-    if (!caller_expand(found, error))
-        return FALSE;
-    for (guint i = 0; i < found->len; i++)
-        if (!g_ptr_array_find_with_equal_func(recipients, g_ptr_array_index(found, i),
-                                              (GEqualFunc)address_equal, NULL))
-            g_ptr_array_add(recipients, g_strdup(g_ptr_array_index(found, i)));
-    return TRUE;
+    return caller_expand(found, error) && add_new(found, recipients, error);
 }
 
 static int take_message(const SmtpdMail *mail, gpointer data)
@@ -101,7 +122,9 @@ int serve_smtp(Options *options)
         fputs(
             DIRECT_PROGRAM
             ": the dialogue ended before it was over (-bs)\n"
-            "  What it means: a message that was not answered with 250 was not taken\n"
+            "  What it means: a message that had not come to its end was dropped; one whose "
+            "answer\n"
+            "                 could not be said may have been taken\n"
             "  What to do:    end each line with CR and LF, the text with a dot alone on a line,\n"
             "                 and the dialogue with QUIT\n",
             stderr);

@@ -206,17 +206,28 @@ static gboolean read_parameters(Session *session, const char *text)
     return TRUE;
 }
 
-/* The address of a path, owned; NULL: the peer was told. */
-static char *read_address(Session *session, const char *path)
+/* The address of a path, owned; NULL: *fault is the reply. */
+static char *read_address(const Session *session, const char *path, const char **fault)
 {
     char *address = address_parse_one(path, NULL);
     if (!address) {
-        reply_error(session, "553 5.1.3 no address");
+        *fault = "553 5.1.3 no address";
     } else if (address_needs_utf8(address) && !session->utf8) {
-        reply_error(session, "553 5.6.7 an address beyond ASCII needs SMTPUTF8");
+        *fault = "553 5.6.7 an address beyond ASCII needs SMTPUTF8";
         g_clear_pointer(&address, g_free);
     }
     return address;
+}
+
+static void begin_mail(Session *session, const char *path)
+{
+    const char *fault = NULL;
+    session->sender = strcmp(path, "<>") == 0 ? g_strdup("") : read_address(session, path, &fault);
+    session->in_mail = session->sender != NULL;
+    if (session->in_mail)
+        reply(session, "250 2.1.0 sender ok");
+    else
+        reply_error(session, fault);
 }
 
 /* Whether the peer may send. It is asked anew for each message: a name may have been removed since
@@ -248,22 +259,22 @@ static void do_mail(Session *session, char *argument)
     } else if (!path) {
         reply_error(session, "501 5.5.4 say MAIL FROM:<address>");
     } else if (read_parameters(session, parameters)) {
-        session->sender = strcmp(path, "<>") == 0 ? g_strdup("") : read_address(session, path);
-        session->in_mail = session->sender != NULL;
-        if (session->in_mail)
-            reply(session, "250 2.1.0 sender ok");
+        begin_mail(session, path);
     }
     if (!session->in_mail)
         session->utf8 = FALSE;
 }
 
-/* Why a recipient is refused, on one line: not for good where only the aliases could not be read.
- * It counts as no error of the peer's: one bad address of many must not cost the others their mail.
- */
+/* Why a recipient is refused, on one line: not for good where only the aliases could not be read,
+ * or where it may stand in another message. Like whatever is wrong with the address of a recipient
+ * it counts as no error of the peer's: bad ones among many must not cost the others their mail. */
 static void refuse_recipient(Session *session, const GError *error)
 {
     gboolean passing = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_IO);
-    g_autoptr(GString) text = g_string_new(passing ? "451 4.3.0 " : "550 5.1.1 ");
+    gboolean too_many = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_THROTTLED);
+    g_autoptr(GString) text = g_string_new(passing    ? "451 4.3.0 "
+                                           : too_many ? "452 4.5.3 "
+                                                      : "550 5.1.1 ");
     for (const char *p = error->message; *p && text->len < 400; p++)
         g_string_append_c(text, g_ascii_isprint(*p) ? *p : '?');
     reply(session, text->str);
@@ -271,7 +282,7 @@ static void refuse_recipient(Session *session, const GError *error)
 
 static void do_rcpt(Session *session, char *argument)
 {
-    const char *parameters = NULL;
+    const char *parameters = NULL, *fault = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *path = read_path(argument, "TO:", &parameters);
     if (!session->in_mail) {
@@ -283,11 +294,9 @@ static void do_rcpt(Session *session, char *argument)
                                   : "501 5.5.4 say RCPT TO:<address>");
         return;
     }
-    g_autofree char *address = read_address(session, path);
+    g_autofree char *address = read_address(session, path, &fault);
     if (!address)
-        return;
-    if (session->recipients->len >= ADDRESS_LIST_MAX)
-        reply_error(session, "452 4.5.3 too many recipients");
+        reply(session, fault);
     else if (session->host->accept(address, session->recipients, session->host->data, &error))
         reply(session, "250 2.1.5 recipient ok");
     else

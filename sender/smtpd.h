@@ -16,7 +16,7 @@
 /* With its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more. */
 #define SMTPD_COMMAND_MAX_LEN ((gsize)4096)
 
-/* What the peer gets wrong before it is hung up on. */
+/* What the peer gets wrong before it is hung up on; addresses of recipients are not counted. */
 #define SMTPD_ERRORS_MAX 20U
 
 /* RFC 5321 section 4.5.3.2.7. */
@@ -49,7 +49,9 @@ typedef struct {
      * peer need not log in. */
     SmtpdLogin (*login)(const char *name, const Secret *password, gpointer data);
     gint64 login_timeout_ms; /* all in all, until it has */
-    /* Adds whom address stands for to recipients (of char *, owned). FALSE: the peer is told. */
+    /* Adds whom address stands for to recipients (of char *, owned). FALSE: the peer is told; that
+     * it may try again (POSTKEY_ERROR_IO), or with another message (POSTKEY_ERROR_THROTTLED: they
+     * would be too many), or not at all. recipients are untouched then. */
     gboolean (*accept)(const char *address, GPtrArray *recipients, gpointer data, GError **error);
     /* Takes the message, for good when it returns 0; else a code of sysexits.h. mail is borrowed,
      * its descriptor taken. */

@@ -84,6 +84,16 @@ char *spool_temporary_name(const char *id)
     return g_strconcat(".", id, SPOOL_TEMPORARY_SUFFIX, NULL);
 }
 
+static const char *const fates[SPOOL_FATES] = {[SPOOL_SENT] = "sent",
+                                               [SPOOL_BOUNCED] = "bounced",
+                                               [SPOOL_RETURNED] = "returned",
+                                               [SPOOL_REMOVED] = "removed"};
+
+const char *spool_fate_name(SpoolFate fate)
+{
+    return fates[fate];
+}
+
 /* ---- the folder ---- */
 
 static gboolean is_there(const char *path)
@@ -410,15 +420,30 @@ SpoolEntry *spool_claim(const Spool *spool, const char *id, SpoolAnswer *answer,
 
 gboolean spool_entry_save(SpoolEntry *entry, GError **error)
 {
+    entry->marked = FALSE;
     return write_envelope(entry, error) && spool_folder_sync(&entry->spool->folder, error);
 }
 
-gboolean spool_entry_remove(SpoolEntry *entry, GError **error)
+gboolean spool_remove_envelope(const Spool *spool, const char *id, SpoolFate fate, GError **error)
+{
+    const SpoolFolder *folder = &spool->folder;
+    g_autofree char *envelope = spool_envelope_name(id);
+    g_autofree char *last = g_strdup_printf(".%s.%s", id, fates[fate]);
+    gboolean renamed = spool_file_rename(folder, envelope, last);
+    /* A full disk may refuse the other name; then nobody learns the fate, which is only a pity. */
+    if ((!renamed && !spool_file_unlink(folder, envelope, error)) ||
+        !spool_folder_sync(folder, error))
+        return FALSE;
+    if (renamed)
+        (void)spool_file_unlink(folder, last, NULL); /* no program takes it for one: swept */
+    return TRUE;
+}
+
+gboolean spool_entry_remove(SpoolEntry *entry, SpoolFate fate, GError **error)
 {
     const SpoolFolder *folder = &entry->spool->folder;
-    g_autofree char *envelope = spool_envelope_name(entry->id);
     g_autofree char *message = spool_message_name(entry->id);
-    if (!spool_file_unlink(folder, envelope, error) || !spool_folder_sync(folder, error))
+    if (!spool_remove_envelope(entry->spool, entry->id, fate, error))
         return FALSE;
     (void)spool_file_unlink(folder, message, NULL); /* without its envelope it is done: swept */
     return TRUE;

@@ -2,8 +2,9 @@
  *
  *   ID.eml   the bytes as they came from the caller, never rewritten (0600)
  *   ID.json  the envelope (envelope.h), replaced as a whole (0600)
- *   .ID.tmp  the next ID.json before it gets that name; .draft-* an intake, where the file system
- *            has no O_TMPFILE. Leftovers of the killed: spool_sweep()
+ *   .ID.tmp  the next ID.json before it gets that name; .ID.sent, .ID.bounced ... for an instant
+ *            the last one, whose name tells who watches how it left; .draft-* an intake, where the
+ *            file system has no O_TMPFILE. Leftovers of the killed: spool_sweep()
  *
  * ID is ours alone (spool_id_is_valid()): time and randomness, sorts by time, nothing of it comes
  * from a message. No symbolic link is ever followed; files that are not ours, that others may
@@ -41,6 +42,8 @@ typedef struct {
     const Spool *spool; /* outlives the entry */
     char *id;
     Envelope *envelope;
+    gboolean marked; /* the envelope on disk says, ahead of this one, that all who wait are in
+                        doubt: attempt_mark(). spool_entry_save() ends it */
     int eml_fd; /* read it with pread(); closing it gives the lock back: spool_entry_release() */
 } SpoolEntry;
 
@@ -53,6 +56,18 @@ typedef enum {
                      damaged or of another version, or a message that is missing;
                      POSTKEY_ERROR_IO where the disk refuses to tell */
 } SpoolAnswer;
+
+/* How a message left. */
+typedef enum {
+    SPOOL_SENT,     /* a server has it for everybody */
+    SPOOL_BOUNCED,  /* not for everybody: there is a report, unless none was wanted */
+    SPOOL_RETURNED, /* nobody got it, and its caller was told */
+    SPOOL_REMOVED,  /* on somebody's word */
+} SpoolFate;
+#define SPOOL_FATES 4
+
+/* "sent". Borrowed, static. */
+const char *spool_fate_name(SpoolFate fate);
 
 /* Opens the spool in folder. missing NULL: it is created (0700), synced with the folders above that
  * were made for it. Else a folder that is not there is
@@ -99,7 +114,7 @@ gboolean spool_entry_save(SpoolEntry *entry, GError **error);
 
 /* Removes the message for good, after it was sent, or its bounce added. The entry stays to be
  * released. FALSE: it may still be there after a crash. */
-gboolean spool_entry_remove(SpoolEntry *entry, GError **error);
+gboolean spool_entry_remove(SpoolEntry *entry, SpoolFate fate, GError **error);
 
 /* Gives the lock back and frees. NULL is fine. */
 void spool_entry_release(SpoolEntry *entry);
@@ -126,16 +141,18 @@ int spool_open_message(const Spool *spool, const char *id, GError **error);
 int spool_watch(const Spool *spool, GError **error);
 
 /* Reads the descriptor empty, and tells of each envelope that came, changed or went, maybe more
- * than once. FALSE: there was too much, and not all was told. */
-gboolean spool_watch_read(int fd, void (*changed)(const char *id, gpointer data), gpointer data);
+ * than once; fate (borrowed) is how it left, where that is known, else NULL. FALSE: there was too
+ * much, and not all was told. */
+typedef void (*SpoolNews)(const char *id, const SpoolFate *fate, gpointer data);
+gboolean spool_watch_read(int fd, SpoolNews news, gpointer data);
 
 /* Whether text can be an id: the one gate between what people type and file names. */
 gboolean spool_id_is_valid(const char *text);
 
 /* ---- cleaning ---- */
 
-/* Removes what the killed left: every ID.eml without envelope, .ID.tmp and .draft-* that can be
- * locked. Returns how many. What cannot be removed stays for the next time. */
+/* Removes what the killed left: every ID.eml without envelope, .ID.tmp, .ID.sent and the like, and
+ * .draft-* that can be locked. Returns how many. What cannot be removed stays for the next time. */
 guint spool_sweep(const Spool *spool);
 
 /* Removes a message without reading its envelope: for what is damaged, on a person's word.

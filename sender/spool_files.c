@@ -203,6 +203,11 @@ gboolean spool_file_replace(const SpoolFolder *folder, const char *temporary, co
     return FALSE;
 }
 
+gboolean spool_file_rename(const SpoolFolder *folder, const char *name, const char *to)
+{
+    return UNINTERRUPTED(renameat(folder->fd, name, folder->fd, to)) == 0;
+}
+
 gboolean spool_file_unlink(const SpoolFolder *folder, const char *name, GError **error)
 {
     if (UNINTERRUPTED(unlinkat(folder->fd, name, 0)) == 0 || errno == ENOENT)

@@ -41,6 +41,8 @@ gboolean spool_file_link(const SpoolFolder *folder, int fd, const char *name, gb
 gboolean spool_file_replace(const SpoolFolder *folder, const char *temporary, const char *name,
                             const char *text, GError **error);
 
+gboolean spool_file_rename(const SpoolFolder *folder, const char *name, const char *to);
+
 /* One that is not there is a success. */
 gboolean spool_file_unlink(const SpoolFolder *folder, const char *name, GError **error);
 

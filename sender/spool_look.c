@@ -91,7 +91,31 @@ int spool_watch(const Spool *spool, GError **error)
     return -1;
 }
 
-gboolean spool_watch_read(int fd, void (*changed)(const char *id, gpointer data), gpointer data)
+/* The id of ".ID.sent" and the like, and *fate; NULL: it is another name. Returns owned. */
+static char *id_of_last(const char *name, SpoolFate *fate)
+{
+    char *id = NULL;
+    for (guint i = 0; *name == '.' && !id && i < SPOOL_FATES; i++) {
+        g_autofree char *suffix = g_strconcat(".", spool_fate_name((SpoolFate)i), NULL);
+        id = id_of_name(name + 1, suffix);
+        *fate = (SpoolFate)i;
+    }
+    return id;
+}
+
+static void tell_of(const struct inotify_event *event, SpoolNews news, gpointer data)
+{
+    SpoolFate fate = SPOOL_SENT;
+    g_autofree char *changed = id_of_name(event->name, SPOOL_ENVELOPE_SUFFIX);
+    g_autofree char *left =
+        event->mask & IN_MOVED_TO && !changed ? id_of_last(event->name, &fate) : NULL;
+    if (changed)
+        news(changed, NULL, data);
+    else if (left)
+        news(left, &fate, data);
+}
+
+gboolean spool_watch_read(int fd, SpoolNews news, gpointer data)
 {
     char bytes[16384] __attribute__((aligned(8)));
     gboolean all = TRUE;
@@ -102,10 +126,8 @@ gboolean spool_watch_read(int fd, void (*changed)(const char *id, gpointer data)
             event =
                 (const struct inotify_event *)(const void *)(bytes + at); /* the kernel aligns */
             all = all && !(event->mask & IN_Q_OVERFLOW);
-            g_autofree char *id =
-                event->len > 0 ? id_of_name(event->name, SPOOL_ENVELOPE_SUFFIX) : NULL;
-            if (id)
-                changed(id, data);
+            if (event->len > 0)
+                tell_of(event, news, data);
         }
     }
     return all;
@@ -120,7 +142,7 @@ static gboolean sweep_message(const Spool *spool, const char *id)
     return !spool_file_exists(&spool->folder, envelope) && spool_remove_orphan(spool, id);
 }
 
-/* An envelope that was never renamed: its writer holds the message's lock while it is at work. */
+/* An envelope on its way in or out: its writer holds the message's lock while it is at work. */
 static gboolean sweep_temporary(const Spool *spool, const char *id, const char *name)
 {
     SpoolAnswer answer;
@@ -150,8 +172,11 @@ guint spool_sweep(const Spool *spool)
     for (guint i = 0; names && i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
         g_autofree char *message = id_of_name(name, SPOOL_MESSAGE_SUFFIX);
+        SpoolFate fate;
         g_autofree char *temporary =
             *name == '.' ? id_of_name(name + 1, SPOOL_TEMPORARY_SUFFIX) : NULL;
+        if (!temporary)
+            temporary = id_of_last(name, &fate);
         if (message)
             removed += sweep_message(spool, message) ? 1 : 0;
         else if (temporary)
@@ -173,8 +198,7 @@ SpoolAnswer spool_discard(const Spool *spool, const char *id, GError **error)
     int fd = spool_lock_message(spool, id, &answer, error);
     if (answer == SPOOL_BUSY || answer == SPOOL_BROKEN || (answer == SPOOL_GONE && !there))
         return answer;
-    gboolean ok = spool_file_unlink(&spool->folder, envelope, error) &&
-                  spool_folder_sync(&spool->folder, error) &&
+    gboolean ok = spool_remove_envelope(spool, id, SPOOL_REMOVED, error) &&
                   spool_file_unlink(&spool->folder, message, error);
     if (fd >= 0)
         (void)close(fd); /* not written */

@@ -19,6 +19,9 @@ char *spool_message_name(const char *id);
 char *spool_envelope_name(const char *id);
 char *spool_temporary_name(const char *id);
 
+/* Takes the envelope away for good: what follows finds no message. Who watches learns its fate. */
+gboolean spool_remove_envelope(const Spool *spool, const char *id, SpoolFate fate, GError **error);
+
 /* ID.eml opened and locked, and it is the one that has the name. -1 unless SPOOL_OK. SPOOL_GONE:
  * there is no such file. */
 int spool_lock_message(const Spool *spool, const char *id, SpoolAnswer *answer, GError **error);

@@ -1,5 +1,6 @@
 #include "broker_client.h"
 
+#include "broker_error.h"
 #include "broker_start.h"
 #include "errors.h"
 #include "fileio.h"
@@ -219,19 +220,10 @@ static int connect_or_start(const char *path, gboolean own, gint64 deadline_us, 
     return attempt.fd;
 }
 
-static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64 timeout_ms,
-                                    GError **error)
+/* Takes fd. checked: whose broker it is, is not the word of whoever named the socket. */
+static BrokerClient *new_client(const char *path, int fd, gboolean checked, GError **error)
 {
-    gboolean own;
-    g_autofree char *path = find_socket(scope, &own, error);
-    if (!path)
-        return NULL;
-    int fd = connect_or_start(path, own && may_start, deadline_after(timeout_ms), error);
-    if (fd < 0)
-        return NULL;
-    const char *socket_named = g_getenv("POSTKEY_SOCKET");
-    gboolean named = scope == PATHS_ANY && socket_named && *socket_named;
-    if (own && !named && !peer_is_trusted(fd)) {
+    if (checked && !peer_is_trusted(fd)) {
         (void)close(fd);
         error_set(error, POSTKEY_ERROR_PERMISSION, "somebody else could be listening in your place",
                   "find out who owns that socket before you go on",
@@ -245,6 +237,21 @@ static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64
     return client;
 }
 
+static BrokerClient *connect_client(PathsScope scope, gboolean may_start, gint64 timeout_ms,
+                                    GError **error)
+{
+    gboolean own;
+    g_autofree char *path = find_socket(scope, &own, error);
+    if (!path)
+        return NULL;
+    int fd = connect_or_start(path, own && may_start, deadline_after(timeout_ms), error);
+    if (fd < 0)
+        return NULL;
+    const char *socket_named = g_getenv("POSTKEY_SOCKET");
+    gboolean named = scope == PATHS_ANY && socket_named && *socket_named;
+    return new_client(path, fd, own && !named, error);
+}
+
 BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError **error)
 {
     return connect_client(scope, TRUE, timeout_ms, error);
@@ -253,6 +260,12 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
 BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms, GError **error)
 {
     return connect_client(scope, FALSE, timeout_ms, error);
+}
+
+BrokerClient *broker_client_connect_at(const char *path, gint64 timeout_ms, GError **error)
+{
+    int fd = connect_or_start(path, FALSE, deadline_after(timeout_ms), error);
+    return fd >= 0 ? new_client(path, fd, strcmp(path, PATHS_SYSTEM_SOCKET) != 0, error) : NULL;
 }
 
 char *broker_client_socket(PathsScope scope)
@@ -341,140 +354,6 @@ static gboolean read_some(BrokerClient *client, GError **error)
     return FALSE;
 }
 
-typedef struct {
-    const char *name;
-    PostkeyErrorCode code;
-    const char *what; /* %s: the account, the provider or the accounts */
-} RemoteError;
-
-static const RemoteError remote_errors[] = {
-    {INTERFACE "Refused", POSTKEY_ERROR_REFUSED, "this cannot be used"},
-    {INTERFACE "AccountNotFound", POSTKEY_ERROR_ACCOUNT_NOT_FOUND, "there is no account %s"},
-    {INTERFACE "AccountAmbiguous", POSTKEY_ERROR_ACCOUNT_AMBIGUOUS,
-     "there are several accounts and none is named: %s"},
-    {INTERFACE "ClientNotFound", POSTKEY_ERROR_CLIENT_NOT_FOUND,
-     "there is no OAuth client for the provider %s"},
-    {INTERFACE "AuthorizationRequired", POSTKEY_ERROR_AUTHORIZATION, "%s is not authorized"},
-    {INTERFACE "TokensDenied", POSTKEY_ERROR_PERMISSION,
-     "this user may send from %s, but gets no tokens for it"},
-    {INTERFACE "ConfigurationError", POSTKEY_ERROR_CONFIGURATION,
-     "%s cannot work as it is configured"},
-    {INTERFACE "Unavailable", POSTKEY_ERROR_UNAVAILABLE, "%s cannot be served right now"},
-    {INTERFACE "KeyringLocked", POSTKEY_ERROR_KEYRING_LOCKED, "the keyring is locked"},
-    {INTERFACE "KeyringUnavailable", POSTKEY_ERROR_KEYRING_UNAVAILABLE,
-     "the credentials are out of reach"},
-    {INTERFACE "Throttled", POSTKEY_ERROR_THROTTLED, "%s has to wait"},
-    {INTERFACE "Cancelled", POSTKEY_ERROR_CANCELLED, "cancelled"},
-    {"org.varlink.service.PermissionDenied", POSTKEY_ERROR_PERMISSION,
-     "the broker does not let this user do that"},
-    {"org.varlink.service.InvalidParameter", POSTKEY_ERROR_USAGE,
-     "the broker refuses the value of %s"},
-};
-
-/* Who the error is about, as the parameters name it; NULL when nobody. Returns owned. */
-static char *subject_of(const cJSON *parameters)
-{
-    g_auto(GStrv) accounts = json_strings(parameters, "accounts");
-    if (accounts && *accounts)
-        return g_strjoinv(", ", accounts);
-    static const char *const keys[] = {"account", "provider", "parameter"};
-    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
-        const char *subject = json_string_or(parameters, keys[i], "");
-        if (*subject)
-            return g_strdup(subject);
-    }
-    return NULL;
-}
-
-/* For errors of the broker that bring no words of their own, or whose words are the headline. */
-static const char *standard_meaning(PostkeyErrorCode code)
-{
-    switch (code) {
-    case POSTKEY_ERROR_ACCOUNT_NOT_FOUND:
-        return "nobody has authorized it here, or this user may not use it";
-    case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
-        return "postkey does not guess which one is meant";
-    case POSTKEY_ERROR_PERMISSION:
-        return "root and the user that the broker runs as may do everything, others only what is "
-               "set up for them";
-    case POSTKEY_ERROR_REFUSED:
-        return "the broker does not do it; nothing was changed";
-    case POSTKEY_ERROR_CONFIGURATION:
-        return "the broker cannot work like this; nothing was changed";
-    default:
-        return "the broker cannot do it right now";
-    }
-}
-
-static const char *standard_remedy(PostkeyErrorCode code)
-{
-    switch (code) {
-    case POSTKEY_ERROR_ACCOUNT_NOT_FOUND:
-        return "list the accounts with: postkey accounts; add one with: postkey authorize ADDRESS";
-    case POSTKEY_ERROR_ACCOUNT_AMBIGUOUS:
-        return "name one of them, or set default_account in postkey.conf";
-    case POSTKEY_ERROR_PERMISSION:
-        return "run this as root, or as the user whose broker it is";
-    default:
-        return NULL;
-    }
-}
-
-/* The headline of a known error, from its row and whom it is about; NULL where only the broker's
- * reason can be it. */
-static char *headline(const RemoteError *known, const char *subject)
-{
-    if (known->code == POSTKEY_ERROR_REFUSED)
-        return NULL;
-    g_auto(GStrv) halves = g_strsplit(known->what, "%s", 2);
-    if (!halves[1])
-        return g_strdup(known->what);
-    if (subject)
-        return g_strconcat(halves[0], subject, halves[1], NULL);
-    return known->code == POSTKEY_ERROR_ACCOUNT_NOT_FOUND ? g_strdup("there is no account yet")
-                                                          : NULL;
-}
-
-static void set_known_error(GError **error, const RemoteError *known, const cJSON *parameters)
-{
-    g_autofree char *subject = subject_of(parameters);
-    g_autofree char *what = headline(known, subject);
-    const char *reason = json_string_or(parameters, "reason", NULL);
-    const char *meaning = what && reason ? reason : standard_meaning(known->code);
-    const char *hint = json_string_or(parameters, "hint", standard_remedy(known->code));
-    GError *made = NULL;
-    error_set(&made, known->code, meaning, hint, "%s", what ? what : reason ? reason : known->name);
-    error_set_subject(made, subject);
-    error_set_retry_after(made, json_int_or(parameters, "retry_after", -1));
-    g_propagate_error(error, made);
-}
-
-/* What is to be typed has to reach the broker that said it. */
-static void name_system(GError *error)
-{
-    static const char command[] = "\\bpostkey (?=(?:accounts|add|authorize|client|forget|refresh|"
-                                  "reload|revoke|store|token|unlock)\\b)";
-    if (!error_remedy(error))
-        return;
-    g_autoptr(GRegex) regex = g_regex_new(command, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT, NULL);
-    g_autofree char *remedy =
-        g_regex_replace_literal(regex, error_remedy(error), -1, 0, "postkey --system ", 0, NULL);
-    error_set_remedy(error, remedy);
-}
-
-static void set_remote_error(GError **error, const char *name, const cJSON *parameters)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(remote_errors); i++) {
-        if (strcmp(remote_errors[i].name, name) == 0) {
-            set_known_error(error, &remote_errors[i], parameters);
-            return;
-        }
-    }
-    error_set(error, POSTKEY_ERROR_PROTOCOL, "the programs may be of different versions",
-              "install the same version of all of postkey, then restart the broker",
-              "the broker answered %s", name);
-}
-
 cJSON *broker_client_receive(BrokerClient *client, gboolean *continues, gint64 timeout_ms,
                              GError **error)
 {
@@ -490,11 +369,7 @@ cJSON *broker_client_receive(BrokerClient *client, gboolean *continues, gint64 t
     if (continues)
         *continues = reply.continues;
     if (reply.error) {
-        GError *remote = NULL;
-        set_remote_error(&remote, reply.error, reply.parameters);
-        if (client->is_system)
-            name_system(remote);
-        g_propagate_error(error, remote);
+        broker_error_set(error, reply.error, reply.parameters, client->is_system);
         return NULL;
     }
     return g_steal_pointer(&reply.parameters);

@@ -30,6 +30,10 @@ BrokerClient *broker_client_connect(PathsScope scope, gint64 timeout_ms, GError 
  * none. */
 BrokerClient *broker_client_connect_running(PathsScope scope, gint64 timeout_ms, GError **error);
 
+/* The same, but of the broker at that socket, whatever this program's own environment leads to.
+ * POSTKEY_ERROR_PERMISSION: it is run by another user, who is not root. */
+BrokerClient *broker_client_connect_at(const char *path, gint64 timeout_ms, GError **error);
+
 /* The socket of the broker that the scope leads to, as broker_client_connect() says; NULL: none,
  * which a connection would tell. Returns owned. */
 char *broker_client_socket(PathsScope scope);

@@ -10,6 +10,10 @@
     "compare \"postkey client list\" with the provider's console, and import it again: \"postkey " \
     "client import FILE\""
 
+#define NEW_CLIENT_SECRET                                                                          \
+    "make a new one in Entra and give it again: \"postkey add client-credentials\" where nobody "  \
+    "signs in, else \"postkey client set\""
+
 #define WORDS(fragment, scope, action, wait_s, meaning, remedy)                                    \
     {                                                                                              \
         fragment,                                                                                  \
@@ -36,6 +40,13 @@ const DiagnosisWords diagnosis_words[] = {
           "the other side, or something on the way, cut the connection",
           "try again; where it happens each time, another port or network"),
     WORDS("SSL_ERROR_SYSCALL", NETWORK, TRY_LATER, 0,
+          "the other side, or something on the way, cut the connection in the midst of TLS",
+          "try again; where it happens each time, another port or network"),
+    WORDS(
+        "unexpectedly closed", NETWORK, TRY_LATER, 0,
+        "the other side cut the connection: it is busy, or takes nothing without TLS on this port",
+        "try again; look that \"tls\" goes with port 465 and \"starttls\" with 587"),
+    WORDS("non-properly terminated", NETWORK, TRY_LATER, 0,
           "the other side, or something on the way, cut the connection in the midst of TLS",
           "try again; where it happens each time, another port or network"),
     WORDS("no route to host", NETWORK, TRY_LATER, 0, "there is no way to this machine from here",
@@ -83,6 +94,16 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("hostname mismatch", NETWORK, GIVE_UP, 0,
           "the certificate is of another server than the one asked for",
           "name the server as its certificate does; never switch the check off"),
+    WORDS("handshake fail", NETWORK, GIVE_UP, 0,
+          "the two sides have no version of TLS, or no cipher, in common, or the server wants a "
+          "certificate of the client",
+          "check server and port; an old program or server (before TLS 1.2) has to be replaced"),
+    WORDS("STARTTLS command first", OURS, GIVE_UP, 0,
+          "a program spoke of login or mail before it began TLS",
+          "let the program begin with STARTTLS on port 587, or with TLS on port 465; postkey does"),
+    WORDS("AUTH extension not supported", NETWORK, GIVE_UP, 0,
+          "the server offers no login: most servers do so only under TLS, and port 25 never does",
+          "let the program begin with STARTTLS on port 587, or with TLS on port 465; postkey does"),
     WORDS("wrong version number", NETWORK, GIVE_UP, 0,
           "one side speaks TLS and the other does not yet: \"tls\" belongs to port 465, "
           "\"starttls\" to 587",
@@ -102,28 +123,51 @@ const DiagnosisWords diagnosis_words[] = {
           "set it again without a secret: \"postkey client set --provider microsoft --client-id "
           "ID\""),
     WORDS("AADSTS7000215", ACCOUNT, GIVE_UP, 0,
-          "the client secret is wrong (its value is wanted, not its ID)",
-          "make a new one in Entra and set it: \"postkey client set ... --secret-fd N\""),
+          "the client secret is wrong (its value is wanted, not its ID)", NEW_CLIENT_SECRET),
     WORDS("AADSTS7000218", ACCOUNT, GIVE_UP, 0,
           "the OAuth client needs a secret, or leave to work without one",
           "switch \"Allow public client flows\" on in its registration (Authentication)"),
-    WORDS("AADSTS7000222", ACCOUNT, GIVE_UP, 0, "the client secret has expired",
-          "make a new one in Entra and set it: \"postkey client set ... --secret-fd N\""),
+    WORDS("AADSTS7000222", ACCOUNT, GIVE_UP, 0, "the client secret has expired", NEW_CLIENT_SECRET),
     WORDS("AADSTS50011", ACCOUNT, GIVE_UP, 0,
           "the redirect URI is not in the OAuth client's registration",
           "add http://localhost under \"Mobile and desktop applications\""),
     WORDS("AADSTS53003", ACCOUNT, GIVE_UP, 0,
           "conditional access of the organisation forbids this way to sign in (often device codes)",
           "\"postkey authorize ADDRESS --flow browser\", or ask the administrator"),
+    WORDS("AADSTS50194", ACCOUNT, GIVE_UP, 0,
+          "the OAuth client is registered for one organisation alone, and was looked for in all",
+          "name that tenant in the endpoints of [provider microsoft], or register the client for "
+          "all"),
+    WORDS("AADSTS700016", ACCOUNT, GIVE_UP, 0,
+          "the OAuth client is not registered in the organisation that was asked",
+          "compare client ID and tenant with the registration; one for a single organisation needs "
+          "that tenant in the endpoints of [provider microsoft]"),
     WORDS("AADSTS65001", ACCOUNT, GIVE_UP, 0, "nobody has consented to this OAuth client",
           AUTHORIZE_AGAIN),
     WORDS("AADSTS", ACCOUNT, GIVE_UP, 0,
-          "Microsoft wants the person to sign in again: the grant ended, or a second factor is "
-          "missing",
-          AUTHORIZE_AGAIN),
+          "Microsoft refuses the sign-in or its renewal; mostly the grant has ended, or a second "
+          "factor "
+          "is missing",
+          AUTHORIZE_AGAIN
+          "; https://login.microsoftonline.com/error says what the number stands for"),
     WORDS("invalid_rapt", ACCOUNT, GIVE_UP, 0,
           "the account's organisation wants the person to sign in afresh from time to time",
           AUTHORIZE_AGAIN),
+    WORDS("rapt_required", ACCOUNT, GIVE_UP, 0,
+          "the account's organisation wants the person to sign in afresh from time to time",
+          AUTHORIZE_AGAIN),
+    WORDS(
+        "Invalid JWT", ACCOUNT, GIVE_UP, 0,
+        "the provider does not take what the service account signed: the clock of this machine is "
+        "wrong, or the key was deleted",
+        "set the clock (timedatectl set-ntp true); else make a new key: \"postkey add "
+        "service-account KEY.json --for ADDRESS\""),
+    WORDS("Invalid email or User ID", ACCOUNT, GIVE_UP, 0,
+          "the service account is to act for an address that is no user of the Workspace domain",
+          "check the address behind --for; of an alias, name its user with --login"),
+    WORDS("account has been deleted", ACCOUNT, GIVE_UP, 0,
+          "the provider's account is gone; nothing can be sent with it any more",
+          "\"postkey forget ACCOUNT\", or have the account restored and authorize it again"),
     WORDS("invalid_grant", ACCOUNT, GIVE_UP, 0,
           "the authorization is over: revoked, six months unused, the password changed, more than "
           "100 "
@@ -131,9 +175,19 @@ const DiagnosisWords diagnosis_words[] = {
           "\"Testing\"",
           AUTHORIZE_AGAIN
           "; publish the consent screen (\"Audience\", \"Publish app\") if it is in Testing"),
+    WORDS(
+        "expired or revoked", ACCOUNT, GIVE_UP, 0,
+        "the authorization, or the token, is over: revoked, unused for too long, or ended with the "
+        "password",
+        AUTHORIZE_AGAIN),
     WORDS("invalid device flow scope", ACCOUNT, GIVE_UP, 0,
           "Google gives no mail scope to the device flow, whoever asks",
           "\"postkey authorize\" goes on in the browser by itself; --flow browser starts there"),
+    WORDS("invalid_request", ACCOUNT, GIVE_UP, 0,
+          "the provider misses something in the request to sign in, or allows it no longer: old "
+          "tools ask "
+          "Google for a way back (\"out of band\") that has ended",
+          "sign in with \"postkey authorize ADDRESS\" and a client of the type \"Desktop app\""),
     WORDS("invalid_scope", ACCOUNT, GIVE_UP, 0,
           "the provider does not give these scopes to this client, or in this way",
           "check scopes= in the provider's section, and the scopes in the provider's console"),
@@ -142,6 +196,9 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("invalid_client", ACCOUNT, GIVE_UP, 0,
           "the provider does not know the OAuth client, its secret is wrong, or it is of another "
           "type",
+          CHECK_CLIENT),
+    WORDS("OAuth client was not found", ACCOUNT, GIVE_UP, 0,
+          "the provider does not know the OAuth client: it was deleted, or its id is mistyped",
           CHECK_CLIENT),
     WORDS("deleted_client", ACCOUNT, GIVE_UP, 0, "the OAuth client was deleted at the provider",
           CHECK_CLIENT),
@@ -169,11 +226,53 @@ const DiagnosisWords diagnosis_words[] = {
         "address "
         "is no test user of a consent screen in \"Testing\"",
         "authorize again and press \"Allow\"; or add the test user, or publish the consent screen"),
+    WORDS("access blocked", ACCOUNT, GIVE_UP, 0,
+          "Google's page lets nobody go on; mostly the address is no test user of a consent screen "
+          "in "
+          "\"Testing\". The line with \"Error 400\" or \"Error 403\" says more",
+          "publish the consent screen (\"Audience\", \"Publish app\"), or add the test user; give "
+          "the "
+          "word behind \"Error\" to \"postkey explain\""),
+    WORDS("verified this app", ACCOUNT, GIVE_UP, 0,
+          "Google has not looked at the OAuth client. It is your own, so there is nothing to fear; "
+          "of "
+          "somebody else's, think twice",
+          "go on by \"Advanced\", \"Go to ...\""),
+    WORDS("need admin approval", ACCOUNT, GIVE_UP, 0,
+          "the organisation lets nobody consent to an OAuth client but its administrators",
+          "ask an administrator to consent to the client: Entra, Enterprise applications, "
+          "Permissions"),
+    WORDS("authorization_declined", ACCOUNT, GIVE_UP, 0,
+          "the person said no on the provider's page", AUTHORIZE_AGAIN),
+    WORDS("expired_token", ACCOUNT, GIVE_UP, 0, "the code was not typed in, or not in time",
+          AUTHORIZE_AGAIN),
+    WORDS("rate_limit_exceeded", ACCOUNT, TRY_LATER, 900,
+          "the OAuth client asks the provider more often than it may",
+          "wait some minutes; where it stays, another program with the same client asks in a loop"),
     WORDS("too many requests", ACCOUNT, TRY_LATER, 900,
           "this is the quota of the provider's web API, which all programs of one OAuth client "
           "share; SMTP "
           "does not know it",
           "wait some minutes; where it stays, another program asks in a loop"),
+
+    /* ---- the keyring ---- */
+    WORDS("keyring is locked", ACCOUNT, TRY_LATER, 0,
+          "the credentials are safe in the keyring, but nobody can read them until it is unlocked: "
+          "nobody has logged in at the desktop, or the keyring has another password than the login",
+          "\"postkey unlock\", in the session of the desktop; a machine without one keeps sealed "
+          "files: \"postkey help store\""),
+    WORDS(
+        "keyring", ACCOUNT, TRY_LATER, 0,
+        "no program of this session keeps secrets: over ssh and in cron there is none unless the "
+        "person is logged in",
+        "install and start GNOME Keyring, KWallet or KeePassXC; a machine without a desktop keeps "
+        "sealed files: \"postkey help store\""),
+    WORDS(
+        "org.freedesktop.secrets", ACCOUNT, TRY_LATER, 0,
+        "no program of this session keeps secrets: over ssh and in cron there is none unless the "
+        "person is logged in",
+        "install and start GNOME Keyring, KWallet or KeePassXC; a machine without a desktop keeps "
+        "sealed files: \"postkey help store\""),
 
     /* ---- words of mail servers, without their codes ---- */
     WORDS("SmtpClientAuthentication is disabled", ACCOUNT, GIVE_UP, 0,
@@ -189,6 +288,22 @@ const DiagnosisWords diagnosis_words[] = {
           "the server does not accept the login: a password where a token belongs, a token that is "
           "over, or one of another account",
           AUTHORIZE_AGAIN),
+    WORDS("AUTHENTICATE failed", ACCOUNT, NEW_TOKEN, 0,
+          "the IMAP server does not accept the login: a password where a token belongs, a token "
+          "that is "
+          "over or not for IMAP, or IMAP is switched off for the mailbox",
+          "let the mail client ask for each login: \"postkey token ADDRESS\"; authorize with --for "
+          "smtp,imap"),
+    WORDS("AUTHENTICATIONFAILED", ACCOUNT, NEW_TOKEN, 0,
+          "the IMAP server does not accept the login: a password where a token belongs, or a token "
+          "that "
+          "is over or not for IMAP",
+          "let the mail client ask for each login: \"postkey token ADDRESS\"; authorize with --for "
+          "smtp,imap"),
+    WORDS(
+        "IMAP access is disabled", ACCOUNT, GIVE_UP, 0,
+        "IMAP is switched off for the mailbox or its organisation; the token is not to blame",
+        "ask the administrator: admin.google.com, Apps, Google Workspace, Gmail, End user access"),
     WORDS("application-specific password", ACCOUNT, GIVE_UP, 0,
           "the server takes no ordinary password for this account", AUTHORIZE_AGAIN),
     WORDS("less secure app", ACCOUNT, GIVE_UP, 0,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A caller may have closed a standard descriptor; then the broker's socket would get its number,
@@ -18,12 +19,29 @@ static void fill_standard_descriptors(void)
             abort();
 }
 
+/* git calls its helpers git-credential-NAME. */
+static gboolean is_for_git(const char *program)
+{
+    g_autofree char *name = g_path_get_basename(program);
+    return strcmp(name, "git-credential-postkey") == 0;
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    if (argc == 0)
+        return verbs_run(argv, 0, error);
+    if (!is_for_git(argv[0]))
+        return verbs_run(argv + 1, (guint)(argc - 1), error);
+    argv[0] = (char *)"git-credential"; /* only read */
+    return verbs_run(argv, (guint)argc, error);
+}
+
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail; a closed pipe is an error of write() instead */
     g_autoptr(GError) error = NULL;
-    if (!verbs_run(argv + 1, (guint)MAX(argc - 1, 0), &error))
+    if (!run(argc, argv, &error))
         output_error(error);
     return exit_code_of(error);
 }

@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include "complete.h"
+#include "completion.h"
 #include "errors.h"
 #include "help.h"
 #include "output.h"
@@ -27,6 +29,7 @@ const Verb *const verbs[] = {
     &verb_add_refresh_token,
     &verb_add_client_credentials,
     &verb_token,
+    &verb_git_credential,
     &verb_accounts,
     &verb_refresh,
     &verb_revoke,
@@ -36,6 +39,7 @@ const Verb *const verbs[] = {
     &verb_monitor,
     &verb_metrics,
     &verb_explain,
+    &verb_doctor,
     &verb_client,
     &verb_client_import,
     &verb_client_set,
@@ -139,6 +143,8 @@ gboolean verbs_run(char *const *words, guint count, GError **error)
     }
     if (strcmp(rest[0], "--help") == 0 || strcmp(rest[0], "-h") == 0)
         return help_print_all(verbs, error);
+    if (strcmp(words[0], COMPLETION_OPTION) == 0)
+        return complete_print(verbs, words + 1, count - 1, error);
     if (strcmp(rest[0], "--version") == 0)
         return output_answer("postkey " POSTKEY_VERSION "\n", error);
     const Verb *verb = verbs_find(rest, left, &taken);

@@ -17,7 +17,18 @@
 /* On a terminal the ages move on without an event. */
 #define REDRAW_MS 5000
 
+/* A message is seen gone an instant before the folder's news of it come. */
+#define NEWS_MS 200
+
 #define CLEAR_SCREEN "\033[H\033[2J"
+
+/* What is known of the folder, and what comes from it. */
+typedef struct {
+    int fd;
+    GHashTable *seen;  /* id -> line */
+    GHashTable *fates; /* id -> name of its SpoolFate, static: of those that have left */
+    int patience_ms;   /* for news that may be on their way */
+} Watching;
 
 static volatile sig_atomic_t interrupted;
 
@@ -56,6 +67,7 @@ static char *line_of(const Item *item)
                            why ? why : "");
 }
 
+/* line: how it is, or how it left; NULL: unknown. */
 static gboolean say(gboolean json, const char *event, const char *id, const char *line,
                     const Item *item, GError **error)
 {
@@ -67,6 +79,8 @@ static gboolean say(gboolean json, const char *event, const char *id, const char
         json_add_string(object, "id", id);
         if (item)
             cJSON_AddItemToObject(object, "message", item_json(item, now));
+        else
+            json_add_string(object, "fate", line);
         return verb_answer_json(object, error);
     }
     g_autofree char *clock = times_clock(now);
@@ -75,9 +89,32 @@ static gboolean say(gboolean json, const char *event, const char *id, const char
     return verb_answer(text, error);
 }
 
-/* Says what is other than before (id -> line), and makes seen the new state. */
-static gboolean say_changes(const GPtrArray *items, GHashTable *seen, gboolean json, GError **error)
+static void note_news(const char *id, const SpoolFate *fate, gpointer data)
 {
+    Watching *watching = data;
+    if (fate && g_hash_table_contains(watching->seen, id))
+        g_hash_table_insert(watching->fates, g_strdup(id), (gpointer)spool_fate_name(*fate));
+}
+
+/* NULL: unknown, as where somebody took the files away. Borrowed. */
+static const char *fate_of(Watching *watching, const char *id)
+{
+    struct pollfd polled = {.fd = watching->fd, .events = POLLIN};
+    const char *fate;
+    while (!(fate = g_hash_table_lookup(watching->fates, id)) &&
+           poll(&polled, 1, watching->patience_ms) > 0)
+        (void)spool_watch_read(watching->fd, note_news, watching); /* FALSE: it may stay unknown */
+    if (!fate)
+        watching->patience_ms = 0; /* for all who are gone together */
+    return fate;
+}
+
+/* Says what is other than before, and makes seen the new state. */
+static gboolean say_changes(const GPtrArray *items, Watching *watching, gboolean json,
+                            GError **error)
+{
+    GHashTable *seen = watching->seen;
+    watching->patience_ms = NEWS_MS;
     g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GHashTableIter iter;
     gpointer key;
@@ -97,8 +134,10 @@ static gboolean say_changes(const GPtrArray *items, GHashTable *seen, gboolean j
     }
     g_hash_table_iter_init(&iter, gone);
     while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        const char *fate = fate_of(watching, key);
+        g_hash_table_remove(watching->fates, key);
         g_hash_table_remove(seen, key);
-        if (!say(json, "left", key, NULL, NULL, error))
+        if (!say(json, "left", key, fate, NULL, error))
             return FALSE;
     }
     return TRUE;
@@ -116,29 +155,28 @@ static gboolean draw(const QueueCall *call, GError **error)
     return status == EX_OK || status == EX_DATAERR;
 }
 
-static gboolean show(const QueueCall *call, GHashTable *seen, gboolean screen, gboolean json,
+static gboolean show(const QueueCall *call, Watching *watching, gboolean screen, gboolean json,
                      GError **error)
 {
     if (screen)
         return draw(call, error);
     g_autoptr(GPtrArray) items = items_load(call->spool, error);
-    return items && say_changes(items, seen, json, error);
+    return items && say_changes(items, watching, json, error);
 }
 
-static gboolean wait_for_change(int fd, gboolean screen, const sigset_t *while_waiting,
+static gboolean wait_for_change(Watching *watching, gboolean screen, const sigset_t *while_waiting,
                                 GError **error)
 {
-    char events[4096] __attribute__((aligned(8)));
-    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    struct pollfd polled = {.fd = watching->fd, .events = POLLIN};
     struct timespec redraw = {.tv_sec = REDRAW_MS / 1000};
     int ready = ppoll(&polled, 1, screen ? &redraw : NULL, while_waiting);
     if (ready < 0 && errno != EINTR) {
         error_set(error, POSTKEY_ERROR_IO, NULL, NULL, "cannot wait: %s", g_strerror(errno));
         return FALSE;
     }
-    /* What they say does not matter: the folder is read again. */
-    while (ready > 0 && read(fd, events, sizeof events) > 0)
-        continue;
+    /* Of what is still there the news do not matter: the folder is read again. */
+    if (ready > 0)
+        (void)spool_watch_read(watching->fd, note_news, watching); /* as above */
     return TRUE;
 }
 
@@ -148,15 +186,16 @@ static int run(const QueueCall *call, GError **error)
     gboolean json = arguments_flag(call->arguments, "json");
     gboolean screen = !json && isatty(STDOUT_FILENO);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    int fd = spool_watch(call->spool, error);
-    if (fd < 0)
+    g_autoptr(GHashTable) fates = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Watching watching = {.fd = spool_watch(call->spool, error), .seen = seen, .fates = fates};
+    if (watching.fd < 0)
         return EX_OSERR;
     catch_signals(&while_waiting);
     gboolean ok = TRUE;
     while (ok && !interrupted)
-        ok = show(call, seen, screen, json, error) &&
-             wait_for_change(fd, screen, &while_waiting, error);
-    (void)close(fd); /* only read */
+        ok = show(call, &watching, screen, json, error) &&
+             wait_for_change(&watching, screen, &while_waiting, error);
+    (void)close(watching.fd); /* only read */
     return ok ? EX_OK : EX_IOERR;
 }
 
@@ -165,8 +204,12 @@ const QueueVerb verb_watch = {
     .summary = "what happens in the queue, while it happens",
     .teaching =
         "On a terminal the list, drawn anew; elsewhere one line for each change, until it is\n"
-        "interrupted. What is there when it starts comes first, as \"queued\". What became of one\n"
-        "that has left is in the log (facility mail): it was sent, came back, or was removed.\n"
+        "interrupted. What is there when it starts comes first, as \"queued\". Of one that has "
+        "left\n"
+        "it says how: \"sent\", \"bounced\" (there is a report), \"returned\" (nobody got it, and "
+        "its\n"
+        "caller was told) or \"removed\"; in JSON as \"fate\". The log (facility mail) tells "
+        "more.\n"
         "\n"
         "  postkey-queue watch\n"
         "  postkey-queue watch --json | while read -r event; do ...\n",

@@ -2,23 +2,16 @@
 import base64
 import json
 import os
-import socket
 import urllib.error
 import urllib.request
 
-from processes import PATIENCE, wait_until
+from processes import PATIENCE, free_port, wait_until
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the standard gives to a reference
 
 
 class Refused(Exception):
     """The browser could not do it."""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Browser:

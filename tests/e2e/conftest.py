@@ -4,11 +4,12 @@ import shutil
 import pytest
 
 from processes import adopt_orphans
+from real.server import Server
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "tests/small-google", "tests/clock-shim.so",
-            "tests/killer")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze", "dnsmasq")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "postkey-doctor", "git-credential-postkey",
+            "tests/small-google", "tests/clock-shim.so", "tests/killer")
 
 
 def pytest_configure(config):
@@ -24,8 +25,8 @@ def pytest_configure(config):
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if report.failed:
-        for world in World.open_worlds:
-            for name, text in world.logs().items():
+        for part in [*World.open_worlds, *Server.running]:
+            for name, text in part.logs().items():
                 if text:
                     report.sections.append((f"the log of {name}", text[-6000:]))
 

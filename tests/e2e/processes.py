@@ -52,6 +52,18 @@ def peer_pid(path):
         return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
+def free_port():
+    """One of the loopback, for a server that cannot be told to choose one."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def read_proc(pid, name):
     """A file of /proc/PID; empty where the process is gone or does not show it to us."""
     try:

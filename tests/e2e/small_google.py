@@ -22,6 +22,10 @@ class SmallGoogle:
         with open(path) as f:
             self.at = json.load(f)
 
+    @property
+    def ca_file(self):
+        return self.at["ca_file"]
+
     def stop(self):
         self.clear()
         self.process.terminate()

@@ -199,6 +199,22 @@ def test_notices_are_asked_for_with_and_without_the_queue(mailer, way):
     assert "NOTIFY=FAILURE,DELAY" in one["rcpt_params"][0] and "NOTIFY=NEVER" in two["rcpt_params"][0]
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+def test_who_wants_to_know_of_success_is_told_once_whoever_makes_the_report(ready, by_server):
+    """RFC 3461 section 5.2.2: Gmail makes none."""
+    mailer = Mailer(ready)
+    if by_server:
+        mailer.google.set({"smtp.extensions": ["STARTTLS", "AUTH", "SIZE", "PIPELINING", "CHUNKING", "DSN"]})
+    assert mailer.send("-N", "success", "-V", "id7", A, B, deliver="auto").code == 0
+    assert mailer.send("-N", "failure", C, deliver="auto").code == 0
+    wait_until(lambda: not ready.envelopes(), "the queue is empty")
+    reports = [mail for mail in mailer.mails() if mail["mail_from"] == ""]
+    assert len(mailer.mails()) == 2 + len(reports) and len(reports) == (0 if by_server else 1)
+    for report in reports:
+        assert report["recipients"] == [ME] and report["bytes"].count(b"Action: relayed") == 2
+        assert b"Original-Envelope-Id: id7" in report["bytes"] and C.encode() not in report["bytes"]
+
+
 # ---- programs of servers ----
 
 
@@ -284,6 +300,20 @@ def test_a_name_goes_through_the_aliases_and_what_is_left_to_root(mailer, aliase
     mailer.world.reload()
     assert mailer.send("www-data", env=env).code == 0
     assert sorted(mailer.mail()["recipients"]) == [A, B]
+
+
+@pytest.mark.parametrize("deliver", ["now", "auto"])
+def test_names_that_lead_to_one_person_make_one_copy(ready, deliver):
+    """Behind the aliases, too, where root= stands for what is left, and beside that address itself."""
+    mailer = Mailer(ready)
+    ready.configure(text=f"[sender]\nroot={A}\n")
+    ready.reload()
+    with open(ready.path("aliases"), "w") as f:
+        f.write(f"hostmaster: webmaster\nboss: {B}\nchief: boss\n")
+    assert mailer.send("root", "hostmaster", "postmaster", "a@EXAMPLE.com", "boss", "chief", deliver=deliver,
+                       env={"POSTKEY_ALIASES": ready.path("aliases")}).err == ""
+    assert mailer.mail()["recipients"] == [A, B]
+    assert ready.account()["sent_messages"] == 1 and mailer.google.commands("rcpt") == 2
 
 
 def test_names_in_the_header_are_looked_up_too(mailer, aliases):
@@ -380,11 +410,11 @@ def test_cron_mails_what_a_job_prints(ready):
 class Conversation(smtplib.SMTP):
     """Python's own client, with postkey-send -bs at the other end of a pair of sockets."""
 
-    def __init__(self, world, *arguments):
+    def __init__(self, world, *arguments, env={}):
         self.ours, theirs = socket.socketpair()
         self.ours.settimeout(PATIENCE)
         with theirs:
-            self.program = subprocess.Popen([world.sender, "-bs", *arguments], env=world.env, stdin=theirs,
+            self.program = subprocess.Popen([world.sender, "-bs", *arguments], env=world.env | env, stdin=theirs,
                                             stdout=theirs, stderr=subprocess.PIPE)
         super().__init__(local_hostname="caller.test", timeout=PATIENCE)
         code, greeting = self.connect("sendmail")
@@ -422,6 +452,27 @@ def test_smtp_tells_one_refused_recipient_from_the_others(mailer):
     talk.quit()
     assert talk.end()[0] == 0
     assert mailer.mail()["recipients"] == [A, B]
+
+
+def test_smtp_takes_no_more_recipients_than_a_message_may_have_and_keeps_those_before(mailer, aliases):
+    crowd = ", ".join(f"p{n}@example.com" for n in range(9999))
+    talk = Conversation(mailer.world, env=aliases(f"crowd: {crowd}\nboth: {A}, {B}\n"))
+    talk.ehlo()
+    talk.mail(ME)
+    assert [talk.rcpt(name)[0] for name in (A, "both", "crowd", A)] == [250, 250, 452, 250]
+    assert talk.data(b"Subject: x\r\n\r\nx\r\n")[0] == 250
+    talk.quit()
+    assert talk.end() == (0, "")
+    assert mailer.mail()["recipients"] == [A, B]
+
+
+def test_smtp_says_later_where_the_aliases_cannot_be_read(mailer, tmp_path):
+    talk = Conversation(mailer.world, env={"POSTKEY_ALIASES": str(tmp_path)})
+    talk.ehlo()
+    talk.mail(ME)
+    assert talk.rcpt("root")[0] == 451 and talk.rcpt(A)[0] == 250
+    talk.quit()
+    assert talk.end()[0] == 0
 
 
 def test_smtp_tells_that_a_message_failed(mailer):

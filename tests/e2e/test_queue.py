@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from processes import reap, wait_until
+from processes import PATIENCE, read_proc, reap, wait_until
 from small_google import ME
-from world import World, refused_port
+from world import World, program, refused_port
 
 A, B, C = "a@example.com", "b@example.com", "c@example.com"
 OTHER = "other@gmail.test"
@@ -107,6 +108,24 @@ def test_odq_is_queue(ready):
 
 
 # ---- a runner that is gone ----
+
+
+@pytest.mark.parametrize("words, why", [
+    (["--deliver=auto"], "cannot connect"), (["--deliver=auto", "-v"], "cannot connect"),
+    (["-odq"], "queued as"), (["-bs"], "cannot connect"), (["-bs", "--deliver=queue"], "queued as"),
+])
+@pytest.mark.parametrize("runner", [False, True], ids=["alone", "runner"])
+def test_whatever_is_kept_says_its_id_and_the_reason(ready, words, why, runner):
+    dialogue = f"MAIL FROM:<{ME}>\r\nRCPT TO:<{A}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n".encode()
+    if runner:
+        ready.start_runner()
+    with no_server(ready):
+        bs = "-bs" in words
+        result = ready.run([ready.sender, *words, *([] if bs else [A])],
+                           stdin=dialogue if bs else b"Subject: x\n\nx\n")
+        envelope, = ready.envelopes()
+        assert result.code == 0 and f"as {envelope['id']}" in result.err and why in result.err, result
+        assert ("250 2.0.0" in result.out) if bs else result.out == ""
 
 
 @pytest.mark.parametrize("by", ["retry", "release", "the next message"])
@@ -242,16 +261,57 @@ def test_a_bounce_whose_account_is_dead_goes_to_the_account_of_notify(ready):
     assert len(ready.google.mails()) == 2
 
 
+def test_a_bounce_does_not_wait_behind_other_mail_of_its_dead_account(ready):
+    """The account's hold is decided by mail that was there before, and is tried first each time."""
+    ready.configure(text=f"[notify]\naccount={OTHER}\n")
+    ready.reload()
+    ready.google.set({"identity.email": OTHER})
+    ready.authorize(address=OTHER)
+    ready.google.smtp("RCPT", "reply", match="c@", reply="450 4.2.1 Later")
+    older = kept(ready.mail("--account", ME, C))
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    ready.google.smtp("MAIL", "reply", match="<>", reply="451 4.3.0 Try again later")
+    ready.mail("--account", ME, A, B)
+    wait_until(lambda: [e for e in ready.envelopes() if e["kind"] == "bounce" and e.get("attempts")], "it waits")
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the session ends")
+    ready.google.clear()
+    ready.google.smtp("AUTH-VERDICT", "reply", match=ME, reply=BAD_LOGIN)
+    ready.queue("retry", "all").ok()
+    wait_until(lambda: len(ready.envelopes()) == 1, f"the bounce leaves: {ready.envelopes()}")
+    assert (ready.envelopes()[0]["id"], ready.envelopes()[0]["hold"]) == (older, "account")
+    bounce = ready.google.mails()[-1]
+    assert bounce["recipients"] == [OTHER] and bounce["user"] == OTHER and b"5.1.1" in bounce["bytes"]
+
+
 def test_a_bounce_that_nobody_takes_stays_is_told_and_makes_no_bounce(ready):
     said = notify_into(ready)
     ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
     ready.google.smtp("RCPT", "reply", match=ME, reply="550 5.2.1 The account is disabled")
     assert ready.mail(A, B).code == 0
     wait_until(lambda: "mail_bounced" in said(), "a person is told")
+    wait_until(lambda: [e.get("hold") for e in ready.envelopes()] == ["person"], "it is written down, too")
     envelope, = ready.envelopes()
-    assert envelope["kind"] == "bounce" and envelope["hold"] == "person"
+    assert envelope["kind"] == "bounce"
     assert said() == f"mail_bounced {ME}\n" and len(ready.google.mails()) == 1
     assert envelope["id"] in ready.queue("list").ok()
+
+
+def test_watch_says_how_each_message_left(ready):
+    with no_server(ready):
+        ids = [kept(ready.mail(A)), kept(ready.mail(A, B))]
+        ready.stop_runner()
+    watch = ready.start(program("postkey-queue"), "watch", stdin=subprocess.DEVNULL)
+    assert {watch.line().split()[1] for _ in ids} == set(ids)
+    ready.google.smtp("RCPT", "reply", match="b@", reply="550 5.1.1 No such user")
+    server_again(ready)
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    left = {}
+    while not left.keys() >= set(ids):
+        _, id, event, *how = watch.line().split()
+        if event.startswith("left"):
+            left[id] = " ".join(how)
+    assert (left[ids[0]], left[ids[1]]) == ("sent", "bounced"), left
 
 
 # ---- the account ----
@@ -343,12 +403,40 @@ def test_a_timeout_of_now_is_a_reason_to_try_again(ready):
     assert ready.envelopes() == []
 
 
+def test_a_time_that_is_up_and_a_delivery_cannot_both_win(ready):
+    """The caller's words do not get out (its pipe is full) while the delivery goes on in the same process."""
+    if not read_proc(os.getpid(), "syscall"):
+        pytest.skip("nobody tells what a process waits for here")
+    ready.google.smtp("AUTH", "hold", times=1)
+    with open(ready.path("mail"), "wb+") as mail:
+        mail.write(b"Subject: x\n\nbody\n")
+        mail.seek(0)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"x" * 4096):
+                pass
+        os.set_blocking(writing, True)
+        sender = subprocess.Popen([ready.sender, "--deliver=now", "--timeout", "1", A], env=ready.env, stdin=mail,
+                                  stderr=writing)
+    os.close(writing)
+    ready.google.wait("smtp.held")
+    wait_until(lambda: read_proc(sender.pid, "syscall").split()[1:2] == [b"0x2"], "it wants to say that time is up")
+    ready.google.clear()
+    wait_until(lambda: ready.google.count("smtp.connected") == 0, "the delivery is over")
+    assert ready.google.mails() == []
+    with open(reading, "rb") as said:
+        assert b"--timeout" in said.read()
+    assert sender.wait(PATIENCE) == 75
+
+
 def test_what_a_killed_sender_left_is_sent(ready):
     ready.google.smtp("AUTH", "hold", times=1)
     sender = ready.start(ready.sender, A)
     sender.write("Subject: x\n\nbody\n")
     sender.process.stdin.close()
     ready.google.wait("smtp.held")
+    wait_until(lambda: ready.envelopes()[0].get("in_doubt_since"), "it is marked while the login is waited for")
     sender.stop(signal.SIGKILL)
     ready.google.clear()
     envelope, = ready.envelopes()
@@ -365,6 +453,21 @@ def test_the_window_for_a_second_copy_is_marked_and_the_copy_has_the_same_id(rea
     assert ready.queue("retry", "all").code == 0
     emptied(ready)
     assert f"Message-ID: {envelope['message_id']}".encode() in ready.google.mails()[0]["bytes"]
+
+
+def test_only_who_may_have_it_is_marked_as_unclear():
+    """In parts of one recipient each: one has it, the verdict for the next is lost, the third is not reached."""
+    with World() as world:
+        world.configure(recipients_per_message="1")
+        world.authorize()
+        world.google.smtp("RCPT", "drop", match="b@", times=1)
+        kept(world.mail(A, B, C))
+        envelope, = world.envelopes()
+        assert [r["state"] for r in envelope["recipients"]] == ["sent", "waiting", "waiting"]
+        assert [r.get("in_doubt", False) for r in envelope["recipients"]] == [False, True, False]
+        assert "in_doubt_since" in envelope
+        assert world.queue("retry", "all").code == 0
+        emptied(world)
 
 
 def test_mail_that_is_too_old_comes_back(ready):

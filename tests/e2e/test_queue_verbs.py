@@ -225,7 +225,15 @@ def test_watch_tells_what_comes_changes_and_leaves_until_it_is_interrupted(queue
         event = next_line(child.stdout)
         assert (event["event"], event["message"]["status"]) == ("changed", "held")
         queue.ok("remove", "--yes", FIRST)
-        assert next_line(child.stdout)["event"] == "left"
+        event = next_line(child.stdout)
+        assert (event["event"], event["id"], event["fate"]) == ("left", FIRST, "removed")
+        queue.add(SECOND)
+        queue.ok("hold", SECOND)
+        while (event := next_line(child.stdout)).get("message", {}).get("status") != "held":
+            assert event["event"] == "queued"
+        os.unlink(queue.folder / (SECOND + ".json"))
+        event = next_line(child.stdout)
+        assert event["event"] == "left" and "fate" not in event, "nobody knows who took it away"
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 0
     finally:

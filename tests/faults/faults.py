@@ -226,7 +226,7 @@ class Bench:
             for recipient in mail.recipients:
                 got = len(bounces) if recipient == BAD else sum(recipient in a["recipients"] for a in copies)
                 # A repeat makes the report about who is refused again, too; with the same Message-ID. So does a
-                # disk that does not take down that there is one, nor takes it back.
+                # disk that does not take down that there is one.
                 most = 2 if in_doubt & ({BAD, ME} if recipient == BAD else {recipient}) else 1
                 if recipient == BAD and untold & {e["id"] for e in before}:
                     most = 2

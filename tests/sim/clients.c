@@ -3,10 +3,11 @@
 #include <string.h>
 
 static const Client clients[] = {
-    {"desktop-client.apps.test", "GOCSPX-desktop-secret", FALSE, FALSE},
-    {"tv-client.apps.test", "GOCSPX-tv-secret", TRUE, FALSE},
-    {"public-client.apps.test", NULL, FALSE, FALSE},
-    {"app-client.apps.test", "GOCSPX-app-secret", FALSE, TRUE},
+    {"desktop-client.apps.test", "GOCSPX-desktop-secret", FALSE, FALSE, FALSE},
+    {"tv-client.apps.test", "GOCSPX-tv-secret", TRUE, FALSE, FALSE},
+    {"public-client.apps.test", NULL, FALSE, FALSE, FALSE},
+    {"app-client.apps.test", "GOCSPX-app-secret", FALSE, TRUE, FALSE},
+    {"mail-server.apps.test", "GOCSPX-mail-server-secret", FALSE, FALSE, TRUE},
 };
 
 const Client *client_find(const char *id)

@@ -14,6 +14,7 @@ static const Endpoint endpoints[] = {
     {"token", "/token", answer_token},
     {"tenant_token", "/test-tenant/oauth2/v2.0/token", answer_token},
     {"revocation", "/revoke", answer_revocation},
+    {"introspection", "/introspect", answer_introspection},
     {"userinfo", "/v1/userinfo", answer_userinfo},
     {"jwks", "/oauth2/v3/certs", answer_jwks},
     {"other", "", answer_other},
@@ -77,6 +78,7 @@ void answer_discovery(const Request *request, Reply *reply)
     add_endpoint(metadata, "token_endpoint", "token");
     add_endpoint(metadata, "userinfo_endpoint", "userinfo");
     add_endpoint(metadata, "revocation_endpoint", "revocation");
+    add_endpoint(metadata, "introspection_endpoint", "introspection");
     add_endpoint(metadata, "jwks_uri", "jwks");
     json_add_words(metadata, "scopes_supported", scopes);
     json_add_words(metadata, "response_types_supported", response_types);
@@ -105,6 +107,34 @@ void answer_userinfo(const Request *request, Reply *reply)
     cJSON_AddStringToObject(person, "email", consent->email);
     cJSON_AddTrueToObject(person, "email_verified");
     reply_json(reply, 200, person);
+}
+
+/* A token that does not live, and one that never did, are answered alike (RFC 7662 §2.2). */
+void answer_introspection(const Request *request, Reply *reply)
+{
+    const char *token = form_get(request->body, "token");
+    if (!g_str_equal(request->method, "POST")) {
+        reply_error(reply, 405, "invalid_request", "POST is wanted.");
+        return;
+    }
+    const Client *client = client_authenticate(request, reply);
+    if (client == NULL)
+        return;
+    if (!client->is_server || token == NULL) {
+        reply_error(reply, client->is_server ? 400 : 403,
+                    client->is_server ? "invalid_request" : "unauthorized_client", NULL);
+        return;
+    }
+    g_autoptr(Consent) consent = tokens_check(token);
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddBoolToObject(answer, "active", consent != NULL);
+    if (consent != NULL) {
+        cJSON_AddStringToObject(answer, "username", consent->email);
+        cJSON_AddStringToObject(answer, "client_id", consent->client_id);
+        cJSON_AddStringToObject(answer, "scope", consent->scope);
+        cJSON_AddStringToObject(answer, "token_type", "Bearer");
+    }
+    reply_json(reply, 200, answer);
 }
 
 /* Nobody can check our signatures: they are random bytes. */

@@ -24,6 +24,8 @@ void answer_device_page(const Request *request, Reply *reply);
 void answer_authorization(const Request *request, Reply *reply);
 void answer_token(const Request *request, Reply *reply);
 void answer_revocation(const Request *request, Reply *reply);
+/* For the mail servers of other people (RFC 7662): whose a token is. */
+void answer_introspection(const Request *request, Reply *reply);
 void answer_userinfo(const Request *request, Reply *reply);
 void answer_jwks(const Request *request, Reply *reply);
 void answer_other(const Request *request, Reply *reply);
@@ -35,6 +37,7 @@ typedef struct {
     const char *secret; /* NULL: a public client */
     gboolean is_tv;     /* "TVs and Limited Input devices" */
     gboolean is_app;    /* may have tokens by itself (RFC 6749 §4.4) */
+    gboolean is_server; /* may ask what a token is good for (RFC 7662 §2.1) */
 } Client;
 
 /* NULL when it is not registered. */

@@ -16,9 +16,9 @@ typedef struct {
 static const char *const http_members[] = {"do",         "endpoint",  "mode",     "status",
                                            "body",       "headers",   "delay_ms", "times",
                                            "grant_type", "processed", NULL};
-static const char *const endpoints[] = {"discovery", "device",     "device_page", "authorization",
-                                        "token",     "revocation", "userinfo",    "jwks",
-                                        "any",       "connection", NULL};
+static const char *const endpoints[] = {"discovery", "device",     "device_page",   "authorization",
+                                        "token",     "revocation", "userinfo",      "jwks",
+                                        "any",       "connection", "introspection", NULL};
 static const char *const modes[] = {"status", "html", "garbage", "slow", "hang",
                                     "drop",   "body", "hold",    "cut",  NULL};
 

@@ -297,6 +297,23 @@ def refresh_rotates_expires_and_is_revoked(sim):
     assert not any(t["live"] for t in sim.ask("tokens")["tokens"]["access_tokens"])
 
 
+def mail_servers_are_told_what_a_token_is_good_for(sim):
+    server = dict(client_id="mail-server.apps.test", client_secret="GOCSPX-mail-server-secret")
+    tokens = sim.authorize()
+    basic = base64.b64encode(f"{server['client_id']}:{server['client_secret']}".encode()).decode()
+    for form, headers in ((server, {}), ({}, {"Authorization": f"Basic {basic}"})):
+        assert sim.json("/introspect", dict(token=tokens["access_token"], **form), headers) == (
+            200, dict(active=True, username=ME, client_id=DESKTOP["client_id"], scope=tokens["scope"], token_type="Bearer"))
+    assert sim.json("/introspect", dict(token="nobody's", **server)) == (200, {"active": False})
+    assert sim.json("/introspect", dict(token=tokens["refresh_token"], **server)) == (200, {"active": False})
+    assert sim.json("/introspect", dict(token=tokens["access_token"], **DESKTOP))[0] == 403
+    assert sim.json("/introspect", dict(token=tokens["access_token"]))[0] == 400
+    sim.ask("expire-access")
+    assert sim.json("/introspect", dict(token=tokens["access_token"], **server)) == (200, {"active": False})
+    _, metadata = sim.json("/.well-known/openid-configuration")
+    assert metadata["introspection_endpoint"].endswith("/introspect")
+
+
 def http_fails_on_order(sim):
     sim.ask("fail", endpoint="token", mode="status", status=503, headers={"Retry-After": "2"}, times=1)
     status, headers, body = sim.http("/token", dict(grant_type="x"))
@@ -722,7 +739,8 @@ def clients_get_tokens_by_themselves_where_they_may(sim):
 CASES = [discovery_names_every_endpoint, device_flow_waits_grants_denies_and_expires,
          google_preset_refuses_gmail_scopes_and_desktop_clients, browser_flow_checks_what_google_checks,
          consent_page_can_be_pressed_by_a_browser, press_follows_the_redirect,
-         refresh_rotates_expires_and_is_revoked, http_fails_on_order, held_requests_go_on_when_released,
+         refresh_rotates_expires_and_is_revoked,
+         mail_servers_are_told_what_a_token_is_good_for, http_fails_on_order, held_requests_go_on_when_released,
          certificates_are_as_chosen, switches_are_typed_and_checked, smtp_speaks_as_gmail_does,
          tokens_open_the_session_or_are_challenged, mails_arrive_byte_by_byte, limits_are_enforced,
          smtp_fails_on_order, early_chunks_are_borne_or_not_and_answers_are_cut, service_accounts_get_tokens_for_what_they_sign,

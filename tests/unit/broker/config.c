@@ -121,7 +121,8 @@ Test(config, everything_of_the_manual_is_read)
         "setup_uri=https://id.example.com/clients\nclient_id=id\nclient_secret=s e c\n"
         "client_authentication=basic\nscopes=https://mail.google.com/ openid;email\n"
         "domains=example.com;Example.ORG\nredirect_host=localhost\nca_file=/etc/my ca.pem\n"
-        "smtp=smtp.example.com:465 tls;smtp.example.com:587 starttls;\nmechanisms=XOAUTH2\n"
+        "smtp=smtp.example.com:465 tls;smtp.example.com:587 starttls;\n"
+        "imap=imap.example.com:143 starttls\nmechanisms=XOAUTH2\n"
         "daily_messages=1\ndaily_recipients=2\nmessages_per_minute=0\n"
         "recipients_per_message=3\nconnections=4\n\n"
         "[account work]\naddress=you@example.com\nprovider=example\n"
@@ -159,6 +160,8 @@ Test(config, everything_of_the_manual_is_read)
     cr_expect_str_eq(provider->ca_file, "/etc/my ca.pem");
     cr_expect_eq(provider->servers->len, 2);
     cr_expect_eq(((ProviderServer *)provider->servers->pdata[1])->port, 587);
+    cr_assert_eq(provider->imap_servers->len, 1);
+    cr_expect_eq(((ProviderServer *)provider->imap_servers->pdata[0])->port, 143);
     cr_expect_str_eq(provider->mechanisms[0], "XOAUTH2");
     cr_expect_null(provider->mechanisms[1]);
     cr_expect_eq(provider->daily_messages, 1);

@@ -49,6 +49,10 @@ Test(provider, google_is_as_its_pages_say)
     cr_expect(first->implicit_tls && first->port == 465);
     cr_expect(!second->implicit_tls && second->port == 587);
     cr_expect_str_eq(first->host, "smtp.gmail.com");
+    cr_assert_eq(google->imap_servers->len, 1);
+    const ProviderServer *imap = google->imap_servers->pdata[0];
+    cr_expect(imap->implicit_tls && imap->port == 993);
+    cr_expect_str_eq(imap->host, "imap.gmail.com");
     cr_expect_str_eq(google->mechanisms[0], "XOAUTH2");
     cr_expect_str_eq(google->mechanisms[1], "OAUTHBEARER");
     cr_expect_eq(google->daily_messages, 500);
@@ -105,6 +109,7 @@ Test(provider, a_copy_outlives_its_original)
     cr_expect_str_eq(secret_reveal(copy->client_secret), "planted");
     cr_expect_str_eq(copy->scopes[1], "two");
     cr_expect_str_eq(((ProviderServer *)copy->servers->pdata[1])->host, "smtp.gmail.com");
+    cr_expect_str_eq(((ProviderServer *)copy->imap_servers->pdata[0])->host, "imap.gmail.com");
 }
 
 /* ---- scopes ---- */

@@ -16,7 +16,7 @@ typedef struct {
     guint news;
 } Place;
 
-static void changed(G_GNUC_UNUSED const RunnerItem *item, gpointer data)
+static void changed(G_GNUC_UNUSED RunnerItem *item, gpointer data)
 {
     ((Place *)data)->news++;
 }
@@ -74,14 +74,14 @@ Test(runner_items, the_table_follows_the_folder)
     cr_expect(messages == 1 && bytes == 2);
     runner_items_usage(place->items, 8, &messages, &bytes);
     cr_expect(messages == 0 && bytes == 0);
-    cr_assert(spool_entry_remove(entry, NULL));
+    cr_assert(spool_entry_remove(entry, SPOOL_SENT, NULL));
     runner_items_look(place->items, NOW);
     position = 0;
     cr_expect_null(runner_items_next(place->items, &position));
     cr_expect_eq(place->news, 0);
 }
 
-static void look_at(const char *id, gpointer data)
+static void look_at(const char *id, G_GNUC_UNUSED const SpoolFate *fate, gpointer data)
 {
     Place *place = data;
     runner_items_look_at(place->items, id, NOW);
@@ -102,7 +102,7 @@ Test(runner_items, what_happens_in_the_folder_is_told_by_name)
     cr_expect_null(runner_items_next(place->items, &position));
     schedule_release(first->envelope, NOW);
     cr_assert(spool_entry_save(first, NULL));
-    cr_assert(spool_entry_remove(second, NULL));
+    cr_assert(spool_entry_remove(second, SPOOL_SENT, NULL));
     cr_assert(spool_watch_read(fd, look_at, place));
     position = 0;
     item = runner_items_next(place->items, &position);

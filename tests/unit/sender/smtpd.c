@@ -1,6 +1,7 @@
 #include "smtpd.h"
 
 #include "address.h"
+#include "errors.h"
 #include "smtpd_data.h"
 
 #include <criterion/criterion.h>
@@ -26,6 +27,11 @@ static gboolean accept_all(const char *address, GPtrArray *recipients, G_GNUC_UN
 {
     if (g_str_has_prefix(address, "nobody@")) {
         g_set_error(error, G_FILE_ERROR, 0, "nobody\r\n250 is here");
+        return FALSE;
+    }
+    if (g_str_has_prefix(address, "later@") || g_str_has_prefix(address, "crowd@")) {
+        error_set(error, *address == 'l' ? POSTKEY_ERROR_IO : POSTKEY_ERROR_THROTTLED, NULL, NULL,
+                  "not now");
         return FALSE;
     }
     g_ptr_array_add(recipients, g_strdup(address));
@@ -163,6 +169,34 @@ Test(smtpd, a_recipient_that_the_host_refuses_is_told_on_one_line)
     g_autofree char *said = converse_bytes(&keeper, text, strlen(text), &code);
     cr_expect_not_null(strstr(said, "\r\n550 5.1.1 nobody??250 is here\r\n"), "%s", said);
     g_string_free(keeper.mails, TRUE);
+}
+
+Test(smtpd, what_may_heal_is_not_refused_for_good)
+{
+    expect("MAIL FROM:<a@b>\r\nRCPT TO:<later>\r\nRCPT TO:<c@d>\r\nRCPT TO:<crowd>\r\n"
+           "DATA\r\nx\r\n.\r\nQUIT\r\n",
+           "220 250 451 250 452 354 250 221", "a@b>c@d x\r\n;", EX_OK);
+}
+
+Test(smtpd, bad_recipients_never_cost_the_others_their_mail)
+{
+    static const struct {
+        const char *line, *code;
+    } bad[] = {{"RCPT TO:<nobody>\r\n", " 550"},
+               {"RCPT TO:<a@@b>\r\n", " 553"},
+               {"RCPT TO:<\xc3\xa4@d>\r\n", " 553"},
+               {"RCPT TO:<crowd>\r\n", " 452"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GString) text = g_string_new("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+        g_autoptr(GString) codes = g_string_new("220 250 250");
+        for (guint n = 0; n < 2 * SMTPD_ERRORS_MAX; n++) {
+            g_string_append(text, bad[i].line);
+            g_string_append(codes, bad[i].code);
+        }
+        g_string_append(text, "DATA\r\nx\r\n.\r\nQUIT\r\n");
+        g_string_append(codes, " 354 250 221");
+        expect(text->str, codes->str, "a@b>c@d x\r\n;", EX_OK);
+    }
 }
 
 Test(smtpd, what_becomes_of_a_message_is_told_by_class)

@@ -119,10 +119,46 @@ Test(spool, a_commit_syncs_the_message_then_names_it_then_its_envelope_then_the_
     g_autofree char *saved = calls_made();
     cr_expect_str_eq(saved, "unlinkat .tmp, fsync file, renameat, fsync folder", "%s", saved);
     calls_record();
-    cr_assert(spool_entry_remove(entry, NULL));
+    cr_assert(spool_entry_remove(entry, SPOOL_SENT, NULL));
     g_autofree char *removed = calls_made();
-    cr_expect_str_eq(removed, "unlinkat .json, fsync folder, unlinkat .eml", "%s", removed);
+    cr_expect_str_eq(removed, "renameat, fsync folder, unlinkat .sent, unlinkat .eml", "%s",
+                     removed);
     cr_expect_eq(files_in(&place), 0);
+}
+
+typedef struct {
+    char *id;
+    guint told[SPOOL_FATES];
+} News;
+
+static void hear(const char *id, const SpoolFate *fate, gpointer data)
+{
+    News *news = data;
+    cr_expect_str_eq(id, news->id);
+    if (fate)
+        news->told[*fate]++;
+}
+
+Test(spool, who_watches_learns_how_a_message_left_and_a_full_disk_only_hides_it)
+{
+    for (guint i = 0; i < 2 * SPOOL_FATES; i++) {
+        SpoolFate fate = (SpoolFate)(i / 2);
+        gboolean full = i % 2;
+        g_auto(Place) place = make_place();
+        g_autoptr(SpoolEntry) entry =
+            spool_add(place.spool, make_draft(&place), make_envelope(), NULL, NULL);
+        News news = {.id = entry->id};
+        int fd = spool_watch(place.spool, NULL);
+        if (full)
+            calls_fail("renameat", 1, ENOSPC);
+        cr_assert(spool_entry_remove(entry, fate, NULL));
+        calls_record();
+        cr_expect(spool_watch_read(fd, hear, &news));
+        for (guint told = 0; told < SPOOL_FATES; told++)
+            cr_expect_eq(news.told[told], told == fate && !full, "%u: %u", i, told);
+        cr_expect_eq(files_in(&place), 0);
+        (void)close(fd);
+    }
 }
 
 Test(spool, a_new_folder_is_synced_with_those_above_that_were_made_for_it)
@@ -352,8 +388,10 @@ Test(spool, a_message_without_an_envelope_was_never_committed_and_goes)
     cr_expect_eq(files_in(&place), 0);
     put(&place, "1c5h2k8w3qx-k7x2mq", ".eml", TEXT);
     put(&place, ".1c5h2k8w3qx-k7x2mq", ".tmp", "{");
+    put(&place, ".1c5h2k8w3qx-k7x2mq", ".sent", "{");
+    put(&place, ".1c5h2k8w3qx-k7x2mq", ".removed", "{");
     put(&place, "notes", ".eml", "not ours");
-    cr_expect_eq(spool_sweep(place.spool), 2);
+    cr_expect_eq(spool_sweep(place.spool), 4);
     cr_expect_eq(files_in(&place), 1, "what is not ours stays");
 }
 

@@ -1,0 +1,1 @@
+"""Servers that other people wrote, as processes of our own: see README.md."""
