@@ -3,6 +3,7 @@ daemon whose buttons a command can press (dunstctl); pressing them by the mouse 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -16,7 +17,8 @@ DAEMON = "org.freedesktop.Notifications"
 
 
 class Desktop(World):
-    """A broker of a person whose postkey.conf has the one line; the browser allows everything, or what browser says."""
+    """A broker of a person whose postkey.conf has the one line; the browser allows everything, or what browser says;
+    None: there is none."""
 
     def __init__(self, daemon=True, browser=()):
         super().__init__()
@@ -25,15 +27,25 @@ class Desktop(World):
         subprocess.run(["make", "-C", SOURCES, "install-desktop", f"PREFIX={self.path('prefix')}"], check=True,
                        capture_output=True, env=os.environ | {"MAKEFLAGS": "", "MAKELEVEL": "1"}, timeout=PATIENCE)
         self.configure(text=f"[notify]\ncommand={self.command}\n")
-        self.env["BROWSER"] = shlex.join([program("tests/small-google"), "ctl", self.path("google"), "press", "%s",
-                                          *browser])
+        if browser is not None:
+            self.env["BROWSER"] = shlex.join([program("tests/small-google"), "ctl", self.path("google"), "press", "%s",
+                                              *browser])
         self.daemon = None
         if daemon:
             screen = self.start("Xvfb", "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp")
             self.env["DISPLAY"] = f":{screen.line()}"
             self.daemon = self.start("dunst", "-print")
             self.gdbus("wait", "--session", "--timeout", str(PATIENCE), DAEMON)
+        if browser is None:
+            self.hide_browsers()
         self.start_broker("--log-level", "debug")
+
+    def hide_browsers(self):
+        """Only what the command itself calls is found."""
+        os.mkdir(self.path("few"))
+        for name in ("sh", "notify-send", "timeout", "stdbuf", "setsid", "sed", "readlink", "id", "grep"):
+            os.symlink(shutil.which(name), self.path("few", name))
+        self.env["PATH"] = self.path("few")
 
     @property
     def command(self):
@@ -53,7 +65,8 @@ class Desktop(World):
         assert self.postkey("refresh", ME).code == 3
 
     def press_button(self):
-        subprocess.run(["dunstctl", "action", "0"], env=self.env, check=True, capture_output=True, timeout=PATIENCE)
+        env = self.env | {"PATH": os.environ["PATH"]}
+        subprocess.run(["dunstctl", "action", "0"], env=env, check=True, capture_output=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("name", [ME, "work"])
@@ -83,6 +96,16 @@ def test_a_sign_in_that_fails_is_told_with_its_reason():
         world.press_button()
         _, body, _ = world.await_shown(f"{ME}: you are not signed in")
         assert "What to do:" in body and "http" not in body, body
+
+
+def test_without_a_browser_the_command_to_type_is_shown():
+    with Desktop(browser=None) as world:
+        world.authorize()
+        world.lose_authorization()
+        world.await_shown(f"{ME}: sign in again")
+        world.press_button()
+        _, body, _ = world.await_shown(f"{ME}: no browser was found")
+        assert body == f"Run in a terminal: postkey authorize {ME}"
 
 
 def test_without_a_notification_daemon_the_log_has_it():
