@@ -4,6 +4,7 @@
 #   make demo       install what is missing, build, and watch the main job run
 #   make check      install what is missing, then run every test
 #   make check-real only the tests against servers that other people wrote
+#   make live       ACCOUNT=you@gmail.com: tries an account of yours at your provider, and says where that differs
 #   make test       the tests that need no network, no root and no session
 #   make fuzz       run each fuzz target for SECONDS=60
 #   make crash      kill the sender and the runner at each system call; cut each byte
@@ -111,6 +112,7 @@ INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
   private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/doctor/%.o: private FLAGS = -Itests/fuzz $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/obj/tests/fuzz/cli/%.o: private FLAGS = -Itests/fuzz $(INC_cli) $(call pkg,$(CLI_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
@@ -180,7 +182,6 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 	$(call link,$(CLI_PKG) criterion) -lm
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
-
 $(BUILD)/tests/unit-doctor: $(call unit_objects,doctor) $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(DOCTOR_PKG) criterion) -lm
 
@@ -192,12 +193,14 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
 # (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake), those
-# of the command postkey in cli/.
+# of the command postkey in cli/, those of postkey-doctor in doctor/ (no DNS).
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
 FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
 FUZZ_CLI     := $(basename $(notdir $(wildcard tests/fuzz/cli/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI)
+FUZZ_DOCTOR  := $(basename $(notdir $(wildcard tests/fuzz/doctor/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI) $(FUZZ_DOCTOR)
 FUZZ_CLI_OBJECTS := $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
+FUZZ_DOCTOR_OBJECTS := $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
                        $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
@@ -215,6 +218,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz
 	$(call link,$(CLI_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_CLI_OBJECTS)
 	$(call link,$(CLI_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/doctor/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_DOCTOR_OBJECTS)
+	$(call link,$(DOCTOR_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/doctor/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_DOCTOR_OBJECTS)
+	$(call link,$(DOCTOR_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -267,6 +274,12 @@ deps-real: deps-tests
 check-real: deps-real
 	@$(MAKE) --no-print-directory all $(SIM) $(KILLER) $(CLOCK_SHIM)
 	@tests/e2e/run $(BUILD) -m real
+
+# With an account of yours, at your provider; LIVE: options of tests/live/live (--help).
+.PHONY: live
+live: all
+	@test -n '$(ACCOUNT)' || { echo 'make live ACCOUNT=you@gmail.com'; exit 2; }
+	@/usr/bin/python3 tests/live/live --build $(abspath $(BUILD)) $(LIVE) '$(ACCOUNT)'
 
 # The crash test at all of its points; "make check" has a spread of them.
 .PHONY: crash crash-installed

@@ -35,26 +35,114 @@ static void private_service_init(G_GNUC_UNUSED PrivateService *self)
 {
 }
 
-/* ---- one that never prompts ---- */
+/* ---- one that asks nobody ---- */
 
 typedef SecretService QuietService;
 typedef SecretServiceClass QuietServiceClass;
 
 G_DEFINE_TYPE(QuietService, quiet_service, private_service_get_type())
 
-/* The service waits for us to show its prompt: told to forget it instead. */
-static void quiet_service_prompt_async(SecretService *self, SecretPrompt *prompt,
-                                       G_GNUC_UNUSED const GVariantType *return_type,
-                                       GCancellable *cancellable, GAsyncReadyCallback callback,
-                                       gpointer data)
+static const char *collection_key = "postkey-collection";
+
+void keyring_writes_to(SecretService *line, const char *collection)
 {
-    GTask *task = g_task_new(self, cancellable, callback, data);
+    g_object_set_data_full(G_OBJECT(line), collection_key, g_strdup(collection), g_free);
+}
+
+/* A prompt of the service, until it is known whether it may be shown. */
+typedef struct {
+    SecretPrompt *prompt;
+    GVariantType *return_type;
+} Formality;
+
+static void formality_free(gpointer data)
+{
+    Formality *formality = data;
+    g_object_unref(formality->prompt);
+    g_variant_type_free(formality->return_type);
+    g_free(formality);
+}
+
+static void call(SecretService *self, const char *path, const char *interface, const char *method,
+                 GVariant *parameters, GCancellable *cancellable, GAsyncReadyCallback answered,
+                 gpointer data)
+{
     g_dbus_connection_call(g_dbus_proxy_get_connection(G_DBUS_PROXY(self)), KEYRING_SERVICE_NAME,
-                           g_dbus_proxy_get_object_path(G_DBUS_PROXY(prompt)), PROMPT_INTERFACE,
-                           "Dismiss", NULL, NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, -1, NULL, NULL,
-                           NULL);
+                           path, interface, method, parameters, NULL,
+                           G_DBUS_CALL_FLAGS_NO_AUTO_START, -1, cancellable, answered, data);
+}
+
+/* The service waits for us to show its prompt: told to forget it instead. */
+static void refuse_prompt(GTask *task)
+{
+    const Formality *formality = g_task_get_task_data(task);
+    call(g_task_get_source_object(task),
+         g_dbus_proxy_get_object_path(G_DBUS_PROXY(formality->prompt)), PROMPT_INTERFACE, "Dismiss",
+         NULL, NULL, NULL, NULL);
     g_task_return_new_error(task, SECRET_ERROR, SECRET_ERROR_IS_LOCKED, "a prompt is needed");
     g_object_unref(task);
+}
+
+static void on_gone_through(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GTask) task = data;
+    GError *error = NULL;
+    GVariant *value = SECRET_SERVICE_CLASS(quiet_service_parent_class)
+                          ->prompt_finish(SECRET_SERVICE(source), result, &error);
+    if (!value && !error)
+        error_set(&error, POSTKEY_ERROR_CANCELLED,
+                  "the keyring asked a person whether postkey may, and the answer was no",
+                  "allow it there, and try again", "the keyring was told not to do it");
+    if (error)
+        g_task_return_error(task, error);
+    else
+        g_task_return_pointer(task, value, (GDestroyNotify)g_variant_unref);
+}
+
+static gboolean is_unlocked(GObject *source, GAsyncResult *result)
+{
+    g_autoptr(GVariant) answer =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, NULL);
+    if (!answer || !g_variant_is_of_type(answer, G_VARIANT_TYPE("(v)")))
+        return FALSE;
+    g_autoptr(GVariant) locked = NULL;
+    g_variant_get(answer, "(v)", &locked);
+    return g_variant_is_of_type(locked, G_VARIANT_TYPE_BOOLEAN) && !g_variant_get_boolean(locked);
+}
+
+static void on_locked_told(GObject *source, GAsyncResult *result, gpointer data)
+{
+    GTask *task = data;
+    if (!is_unlocked(source, result)) {
+        refuse_prompt(task);
+        return;
+    }
+    const Formality *formality = g_task_get_task_data(task);
+    SecretService *self = g_task_get_source_object(task);
+    SECRET_SERVICE_CLASS(quiet_service_parent_class)
+        ->prompt_async(self, formality->prompt, formality->return_type,
+                       g_task_get_cancellable(task), on_gone_through, task);
+}
+
+/* KeePassXC answers every write and every removal with a prompt, which asks nobody anything while
+ * the collection is unlocked. GNOME Keyring has one only to unlock. */
+static void quiet_service_prompt_async(SecretService *self, SecretPrompt *prompt,
+                                       const GVariantType *return_type, GCancellable *cancellable,
+                                       GAsyncReadyCallback callback, gpointer data)
+{
+    GTask *task = g_task_new(self, cancellable, callback, data);
+    Formality *formality = g_new0(Formality, 1);
+    formality->prompt = g_object_ref(prompt);
+    formality->return_type = g_variant_type_copy(return_type);
+    g_task_set_task_data(task, formality, formality_free);
+    const char *collection = g_object_get_data(G_OBJECT(self), collection_key);
+    if (!collection) {
+        refuse_prompt(task);
+        return;
+    }
+    call(self, collection, "org.freedesktop.DBus.Properties", "Get",
+         g_variant_new("(ss)", "org.freedesktop.Secret.Collection", "Locked"), cancellable,
+         on_locked_told, task);
 }
 
 static GVariant *quiet_service_prompt_finish(G_GNUC_UNUSED SecretService *self,

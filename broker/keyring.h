@@ -3,7 +3,7 @@
  * Each line is a D-Bus connection of its own, so that the end of the bus ends a line and never the
  * process. The secrets on it are encrypted for the line (Diffie-Hellman). A line that may not
  * prompt answers every prompt of the service with SECRET_ERROR_IS_LOCKED, whatever call it came
- * from.
+ * from; but for one that comes for a write to a collection that is unlocked (keyring_writes_to()).
  */
 #pragma once
 
@@ -22,6 +22,11 @@ void keyring_open(gboolean may_prompt, GCancellable *cancellable, GAsyncReadyCal
 /* Returns owned, to be given to keyring_close(); NULL with an error as it came: see
  * keyring_explain(). */
 SecretService *keyring_open_finish(GAsyncResult *result, GError **error);
+
+/* Before an item below this collection is written or removed: a prompt for that is gone through
+ * with as long as the collection is unlocked, since some services (KeePassXC) answer each change
+ * with one that asks nobody. */
+void keyring_writes_to(SecretService *line, const char *collection);
 
 /* Hangs up. NULL is fine. */
 void keyring_close(SecretService *line);

@@ -96,6 +96,25 @@ gboolean keyring_write_finish(SecretService *line, GAsyncResult *result, GError 
     return path != NULL;
 }
 
+void keyring_replace(SecretService *line, const char *item, const Secret *value,
+                     GCancellable *cancellable, GAsyncReadyCallback replaced, gpointer data)
+{
+    SecretValue *raw =
+        secret_value_new(secret_reveal(value), (gssize)secret_len(value), "text/plain");
+    g_autoptr(GVariant) encoded = g_variant_take_ref(secret_service_encode_dbus_secret(line, raw));
+    secret_value_unref(raw);
+    g_dbus_connection_call(g_dbus_proxy_get_connection(G_DBUS_PROXY(line)), KEYRING_SERVICE_NAME,
+                           item, ITEM_INTERFACE, "SetSecret", g_variant_new("(@(oayays))", encoded),
+                           NULL, G_DBUS_CALL_FLAGS_NO_AUTO_START, -1, cancellable, replaced, data);
+}
+
+gboolean keyring_replace_finish(GObject *source, GAsyncResult *result, GError **error)
+{
+    g_autoptr(GVariant) answer =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, error);
+    return answer != NULL;
+}
+
 void keyring_list(SecretService *line, GCancellable *cancellable, GAsyncReadyCallback listed,
                   gpointer data)
 {

@@ -25,6 +25,11 @@ void keyring_write(SecretService *line, const char *collection, const char *name
                    gpointer data);
 gboolean keyring_write_finish(SecretService *line, GAsyncResult *result, GError **error);
 
+/* Another secret for an item that is there. source: of the callback. */
+void keyring_replace(SecretService *line, const char *item, const Secret *value,
+                     GCancellable *cancellable, GAsyncReadyCallback replaced, gpointer data);
+gboolean keyring_replace_finish(GObject *source, GAsyncResult *result, GError **error);
+
 /* The names of all items, each once. Returns owned. */
 void keyring_list(SecretService *line, GCancellable *cancellable, GAsyncReadyCallback listed,
                   gpointer data);

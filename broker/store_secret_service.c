@@ -192,6 +192,7 @@ static void on_written(GObject *source, GAsyncResult *result, gpointer data)
 
 static void step_write(Operation *op, const char *collection)
 {
+    keyring_writes_to(op->lane->line, collection);
     keyring_write(op->lane->line, collection, op->name, op->label, op->value, op->cancellable,
                   on_written, op);
 }
@@ -205,11 +206,18 @@ static void fail_changed(Operation *op)
     operation_fail(op, error);
 }
 
-/* Replaced where it is; the path of an item lies below that of its collection. */
+static void on_replaced(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    (void)keyring_replace_finish(source, result, &error); /* the error tells */
+    if (operation_goes_on(data, error))
+        operation_succeed(data);
+}
+
+/* Not by writing a second one over it, for which KeePassXC asks a person. */
 static void replace(Operation *op)
 {
-    g_autofree char *collection = g_path_get_dirname(op->item);
-    step_write(op, collection);
+    keyring_replace(op->lane->line, op->item, op->value, op->cancellable, on_replaced, op);
 }
 
 static void on_read(GObject *source, GAsyncResult *result, gpointer data)
@@ -240,11 +248,19 @@ static void on_deleted(GObject *source, GAsyncResult *result, gpointer data)
         step_search(data); /* until there is none left: another collection may have it too */
 }
 
+static void step_remove(Operation *op)
+{
+    SecretService *line = op->lane->line;
+    g_autofree char *collection = g_path_get_dirname(op->item);
+    keyring_writes_to(line, collection);
+    secret_service_delete_item_dbus_path(line, op->item, op->cancellable, on_deleted, op);
+}
+
 static void on_found(Operation *op)
 {
     SecretService *line = op->lane->line;
     if (op->kind == OP_REMOVE)
-        secret_service_delete_item_dbus_path(line, op->item, op->cancellable, on_deleted, op);
+        step_remove(op);
     else if (op->kind == OP_PUT && !op->expected)
         replace(op);
     else

@@ -4,10 +4,12 @@
 
 struct Lane {
     const LaneTerms *terms;
-    GThread *thread;   /* NULL: none, or none yet */
-    GAsyncQueue *jobs; /* of LaneJob; one without an id ends the thread */
-    guint given;       /* jobs whose results the main thread has not got */
-    gint ended;        /* atomic: the thread has ended by itself */
+    GThread *thread;      /* NULL: none, or none yet */
+    GAsyncQueue *jobs;    /* of LaneJob; one without an id ends the thread */
+    guint64 given, heard; /* jobs and results, in the main thread */
+    guint64 done, held;   /* results, in the lane's: how many, and the number of the last one that
+                             holds for the account */
+    gint ended;           /* atomic: the thread has ended by itself */
 };
 
 /* What a lane's thread has. */
@@ -16,7 +18,6 @@ typedef struct {
     Courier *courier;
     LaneJob *next;     /* taken ahead; NULL: none */
     SpoolEntry *ready; /* of next, claimed; NULL: it is claimed when it is its turn */
-    gboolean held;     /* the last try has found what holds for the account */
 } Worker;
 
 /* A result on its way to the main thread. */
@@ -37,7 +38,7 @@ void lane_job_clear(LaneJob *job)
 static gboolean hand_over(gpointer data)
 {
     Parcel *parcel = data;
-    parcel->lane->given--;
+    parcel->lane->heard++;
     parcel->lane->terms->done(parcel->lane, &parcel->result, parcel->lane->terms->data);
     attempt_result_clear(&parcel->result.result);
     g_free(parcel->result.id);
@@ -60,7 +61,8 @@ static void get_ready(gpointer data)
 
 static void try(Worker *worker, const LaneJob *job, SpoolEntry *entry, LaneResult *result)
 {
-    const LaneTerms *terms = worker->lane->terms;
+    Lane *lane = worker->lane;
+    const LaneTerms *terms = lane->terms;
     AttemptTerms attempt = {.program = terms->program,
                             .scope = terms->scope,
                             .otherwise = job->otherwise,
@@ -69,13 +71,14 @@ static void try(Worker *worker, const LaneJob *job, SpoolEntry *entry, LaneResul
                             .keeps = job->keeps,
                             .meanwhile = get_ready,
                             .meanwhile_data = worker};
-    result->given_back = worker->held && job->ahead;
-    worker->held = FALSE;
+    /* Whoever gave the job did not know that yet. */
+    result->given_back = job->task == LANE_TRY && job->heard < lane->held;
     if (result->given_back) {
         result->result.unsaved = !attempt_unmark(entry);
     } else if (job->task == LANE_TRY) {
         attempt_run(&attempt, entry, &worker->courier, &result->result);
-        worker->held = result->result.hold != ENVELOPE_NO_HOLD;
+        if (result->result.hold != ENVELOPE_NO_HOLD)
+            lane->held = lane->done + 1;
     } else if (job->task == LANE_HOLD) {
         attempt_hold(&attempt, entry, &job->hold, &result->result);
     } else {
@@ -102,6 +105,7 @@ static void do_job(Worker *worker, const LaneJob *job)
         result->entry = entry;
     else
         spool_entry_release(entry);
+    worker->lane->done++;
     g_main_context_invoke(NULL, hand_over, parcel);
 }
 
@@ -155,12 +159,12 @@ Lane *lane_new(const LaneTerms *terms)
 
 gboolean lane_is_busy(const Lane *lane)
 {
-    return lane->given > 0;
+    return lane->given > lane->heard;
 }
 
 gboolean lane_is_full(const Lane *lane)
 {
-    return lane->given > 1;
+    return lane->given - lane->heard >= LANE_JOBS_MAX;
 }
 
 static void push(Lane *lane, LaneJob *job)
@@ -182,7 +186,7 @@ void lane_start(Lane *lane, LaneJob *job)
     LaneJob *own = g_new0(LaneJob, 1);
     *own = *job;
     *job = (LaneJob){0};
-    own->ahead = lane->given > 0;
+    own->heard = lane->heard;
     lane->given++;
     push(lane, own);
 }

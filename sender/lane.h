@@ -12,6 +12,9 @@
  * programs may want the place. */
 #define LANE_IDLE_US ((guint64)5 * G_USEC_PER_SEC)
 
+/* One under way, one that is made ready, and one that is at hand when it is that one's turn. */
+#define LANE_JOBS_MAX 3U
+
 typedef enum {
     LANE_TRY,
     LANE_HOLD, /* the account is on hold: keep it with the reason */
@@ -23,15 +26,15 @@ typedef struct {
     LaneTask task;
     char *id;
     gboolean waits, keeps; /* as AttemptTerms */
-    gboolean ahead;        /* filled in: given while another one was under way (LaneResult) */
-    AttemptResult hold;    /* for LANE_HOLD */
-    char *otherwise;       /* as AccountRequest */
+    guint64 heard;      /* filled in: how many results of the lane were known when it was given */
+    AttemptResult hold; /* for LANE_HOLD */
+    char *otherwise;    /* as AccountRequest */
 } LaneJob;
 
 void lane_job_clear(LaneJob *job);
 
 /* What came of it. answer: of claiming it; result and entry are set for SPOOL_OK alone. entry: for
- * ATTEMPT_FINAL alone, locked; taken by the callee. given_back: it was ahead, and the one before it
+ * ATTEMPT_FINAL alone, locked; taken by the callee. given_back: since it was given, one before it
  * has found what holds for the account; nothing was tried. */
 typedef struct {
     char *id;
@@ -60,7 +63,7 @@ Lane *lane_new(const LaneTerms *terms);
 /* Ends its thread, when the jobs under way are done; so it may block. */
 void lane_free(Lane *lane);
 
-/* Whether a job is under way; and whether another one is ahead, so that it takes no more. */
+/* Whether a job is under way; and whether enough others wait behind it. */
 gboolean lane_is_busy(const Lane *lane);
 gboolean lane_is_full(const Lane *lane);
 

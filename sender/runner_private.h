@@ -82,6 +82,10 @@ void runner_lane_free(gpointer data);
 RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char *account);
 RunnerLane *runner_lane_of(Runner *runner, RunnerItem *item);
 
+/* The broker to ask for the item where our own way leads to none; NULL: none, as where its caller
+ * asked for one. Borrowed. */
+const char *runner_otherwise(const Runner *runner, const RunnerItem *item);
+
 gboolean runner_is_held(const RunnerLane *entry, gint64 now);
 
 /* What the result says of the account holds for the lane. */

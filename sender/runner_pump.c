@@ -107,13 +107,19 @@ static gboolean has_turn(const Runner *runner, gint64 uid)
     return busy < RUNNER_LANES_BUSY_PER_UID;
 }
 
+const char *runner_otherwise(const Runner *runner, const RunnerItem *item)
+{
+    gboolean any = item->scope == PATHS_ANY && runner->options->scope == PATHS_ANY;
+    return any ? runner->learned : NULL;
+}
+
 static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask task)
 {
     LaneJob job = {.task = task,
                    .id = g_strdup(item->id),
                    .waits = item->waiter != NULL,
                    .keeps = item->keeps,
-                   .otherwise = g_strdup(runner->learned)};
+                   .otherwise = g_strdup(runner_otherwise(runner, item))};
     if (task == LANE_HOLD) {
         job.hold.hold = entry->hold.hold;
         job.hold.hold_until = entry->hold.hold_until;

@@ -20,8 +20,7 @@ static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, 
     return broker && g_strcmp0(broker, ours) != 0;
 }
 
-/* What we hold because our own way leads to no broker, or to none that helps, has another one now.
- */
+/* What we hold because our own way leads to no broker has another one now. */
 static void learn(Runner *runner, const char *broker)
 {
     gint64 now = runner_now();
@@ -32,8 +31,9 @@ static void learn(Runner *runner, const char *broker)
     g_free(runner->learned);
     runner->learned = g_strdup(broker);
     while ((item = runner_items_next(runner->items, &position))) {
-        RunnerLane *entry =
-            item->hold == ENVELOPE_HOLD_ACCOUNT ? runner_lane_of(runner, item) : NULL;
+        RunnerLane *entry = item->hold == ENVELOPE_HOLD_ACCOUNT && runner_otherwise(runner, item)
+                                ? runner_lane_of(runner, item)
+                                : NULL;
         if (!entry || (runner_is_held(entry, now) && !entry->hold.hold_is_local))
             continue; /* a server's word is the same whoever asks */
         attempt_result_clear(&entry->hold);
@@ -58,7 +58,8 @@ void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker
         return;
     }
     if (asks_other_broker(runner, item, broker)) {
-        learn(runner, broker);
+        if (item->scope == PATHS_ANY)
+            learn(runner, broker);
         queue_peer_answer_other_broker(peer, id);
         runner_pump(runner);
         return;

@@ -1,5 +1,5 @@
-/* The names of the accounts, for whoever only wants to offer them: quick, and nothing is started,
- * no question raised, no error told.
+/* The names of the accounts, for whoever only wants to offer them: quick, and nothing is started
+ * (but by systemd, where its socket waits), no question raised, no error told.
  */
 #pragma once
 

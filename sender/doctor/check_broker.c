@@ -132,9 +132,10 @@ static void run_account(Patient *patient, GPtrArray *findings, Deadline until)
     const char *from = patient->from ? patient->from : route->address;
     patient->domain = domain_of_address(route->address);
     patient->from_domain = domain_of_address(from);
-    findings_add(findings, FINDING_OK, NULL, NULL, "%s%s%s%s at %s", route->account,
-                 strcmp(route->account, route->address) == 0 ? "" : ", ",
-                 strcmp(route->account, route->address) == 0 ? "" : route->address, "",
+    g_autofree char *name = strcmp(route->account, route->address) == 0
+                                ? g_strdup(route->address)
+                                : g_strdup_printf("%s, %s", route->account, route->address);
+    findings_add(findings, FINDING_OK, NULL, NULL, "%s at %s", name,
                  route->provider ? route->provider : "an unknown provider");
 }
 

@@ -76,10 +76,14 @@ static void wait_once(Dns *dns)
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     struct pollfd polled[ARES_GETSOCK_MAXNUM];
     nfds_t n = 0;
-    int bits = ares_getsock(dns->channel, sockets, ARES_GETSOCK_MAXNUM);
-    for (unsigned i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events = (short)((ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-                               (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0));
+    /* The macros that take these bits apart shift a 1 into the sign of an int. */
+    guint bits = (guint)ares_getsock(dns->channel, sockets, ARES_GETSOCK_MAXNUM);
+    for (guint i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+        short events = 0;
+        if (bits & (1U << i))
+            events |= POLLIN;
+        if (bits & (1U << (i + ARES_GETSOCK_MAXNUM)))
+            events |= POLLOUT;
         if (events)
             polled[n++] = (struct pollfd){.fd = sockets[i], .events = events};
     }
@@ -112,7 +116,9 @@ static TxtAnswer ask(Dns *dns, const char *name, int type, Question *question, G
     if (question->status == ARES_SUCCESS)
         return TXT_FOUND;
     g_clear_pointer(&question->bytes, g_free);
-    if (question->status == ARES_ENOTFOUND || question->status == ARES_ENODATA)
+    /* What cannot be a name is none either. */
+    if (question->status == ARES_ENOTFOUND || question->status == ARES_ENODATA ||
+        question->status == ARES_EBADNAME)
         return TXT_NOTHING;
     error_set(error, POSTKEY_ERROR_UNAVAILABLE,
               "nothing is known of the domain: no name server answers, or it does not want to",

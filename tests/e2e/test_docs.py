@@ -44,8 +44,8 @@ CODE = re.compile(r"`([^`\n]*(?:\n[^`\n]+)?)`")
 
 
 def anchors(text):
-    """Those that GitHub gives to the headings."""
-    found = set()
+    """Those that GitHub gives to the headings, and those that are written."""
+    found = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\">", text))
     for heading in re.findall(r"^#+ (.*)$", text, re.M):
         name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
         number = 0

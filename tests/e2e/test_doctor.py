@@ -103,7 +103,7 @@ class Clinic(World):
 
     def is_well(self):
         accounts = json.loads(self.postkey("accounts", "--json").ok())
-        return [a["state"] for a in accounts] == ["ready"] and not any(
+        return [(a["provider"], a["state"]) for a in accounts] == [("google", "ready")] and not any(
             key in a for a in accounts for key in ("scopes_missing", "authorization_expires"))
 
     def examine(self, *arguments, **options):
@@ -132,6 +132,8 @@ def clinic(open_clinic):
     open_clinic.heal()
     open_clinic.reload()
     if not open_clinic.is_well():
+        for name in open_clinic.accounts():
+            open_clinic.postkey("forget", name).ok()
         open_clinic.authorize()
 
 
@@ -234,15 +236,12 @@ def test_an_app_password_needs_no_refresh(clinic):
     clinic.google.set({"smtp.app_password": "abcd efgh"})
     clinic.postkey("add", "app-password", "--provider", "google", "--account", "pw", "--fd", "0", YOU,
                    stdin=b"abcd efgh\n").ok()
-    try:
-        visit = clinic.examine("pw")
-        visit.blames({})
-        assert visit.results("refresh") == ["skipped"] and visit.results("login") == ["ok"]
-        clinic.google.set({"smtp.app_password": "other"})
-        clinic.examine("pw").blames({"login": "failure"}, "535", "add app-password")
-        clinic.examine().blames({"account": "failure"}, "pw")
-    finally:
-        clinic.postkey("forget", "pw").ok()
+    visit = clinic.examine("pw")
+    visit.blames({})
+    assert visit.results("refresh") == ["skipped"] and visit.results("login") == ["ok"]
+    clinic.google.set({"smtp.app_password": "other"})
+    clinic.examine("pw").blames({"login": "failure"}, "535", "add app-password")
+    clinic.examine().blames({"account": "failure"}, "pw")
 
 
 def test_a_quota_that_is_used_up(clinic):
@@ -403,7 +402,6 @@ def test_what_a_provider_wants_that_is_not_known_can_be_named(clinic):
     named = clinic.examine("--spf-include", "_spf.google.com", "--selector", "google")
     named.blames({})
     assert [named.results(check) for check in ("spf", "dkim", "dmarc")] == [["ok"]] * 3
-    clinic.postkey("forget", YOU).ok()
 
 
 def test_a_domain_of_the_provider_itself_needs_nothing():

@@ -87,6 +87,8 @@ def test_a_runner_that_finds_no_broker_learns_the_way_from_a_caller_who_does(rea
     assert ready.mail(B).err == ""
     emptied(ready)
     assert sorted(m["recipients"][0] for m in ready.google.mails()) == [A, B, C]
+    kept(ready.mail("--system", A), "no broker at /run/postkey/broker.sock")
+    assert [e["scope"] for e in ready.envelopes()] == ["system"], "who asks for one broker gets no other"
     runner.stop()
     assert runner.err.count(b"status=sent") == 2
 

@@ -13,6 +13,7 @@ class Server:
     """A subclass writes its files and calls run(). The folder goes with it."""
     running = []  # for whoever shows the logs of a failure
     name = "server"
+    end = signal.SIGTERM
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix=f"pk.{self.name}.", dir="/tmp")
@@ -44,7 +45,7 @@ class Server:
         Server.running.remove(self)
         try:
             if self.process and self.process.poll() is None:
-                self.process.send_signal(signal.SIGTERM)
+                self.process.send_signal(self.end)
                 self.process.wait(PATIENCE)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
