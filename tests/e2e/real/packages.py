@@ -30,8 +30,8 @@ def apt(*arguments, **options):
 
 def missing_libraries():
     """What the wanted packages need and this machine does not have, by apt's reckoning; nothing is installed."""
-    plan = apt("-y", "--no-install-recommends", "--print-uris", "install", *WANTED)
-    return set(re.findall(r"^'[^']+' ([^_]+)_", plan, re.MULTILINE))
+    plan = apt("-y", "--no-install-recommends", "--simulate", "install", *WANTED)
+    return set(re.findall(r"^Inst (\S+) ", plan, re.MULTILINE))
 
 
 def install():
