@@ -1,4 +1,4 @@
-"""KeePassXC in the place of GNOME Keyring, which all the other tests have: what it does differently is no matter to us."""
+"""KeePassXC in the place of GNOME Keyring, with which all other tests run."""
 import pytest
 
 from processes import wait_until
