@@ -12,6 +12,7 @@
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make install-mta  the same, and the names sendmail, mailq and newaliases
 #   make deb        packages of Debian, into build/deb/
+#   make check-package  build them twice, and use them in a bare Debian
 #   make help       this list
 #
 #   SANITIZE=address,undefined  CC=clang  BUILD=folder   work with every target
@@ -56,18 +57,20 @@ BROKER_SRC := $(filter-out $(if $(SANITIZE),broker/wipe.c),$(wildcard broker/*.c
 CLI_SRC    := $(wildcard broker/cli/*.c)
 SENDER_SRC := $(wildcard sender/*.c)
 QUEUE_SRC  := $(wildcard sender/queue/*.c)
+DOCTOR_SRC := $(wildcard sender/doctor/*.c)
 SIM_SRC    := $(wildcard tests/sim/*.c)
 
-PROGRAMS := $(BUILD)/postkey-broker $(BUILD)/postkey $(BUILD)/postkey-send $(BUILD)/postkey-queue
+PROGRAMS := $(addprefix $(BUILD)/,postkey-broker postkey postkey-send postkey-queue postkey-doctor)
 # The name by which git calls postkey.
 GIT_HELPER := git-credential-postkey
-UNITS    := shared broker cli sender
+UNITS    := shared broker cli sender doctor
 UNIT_TESTS := $(foreach u,$(UNITS),$(if $(wildcard tests/unit/$u/*.c),$(BUILD)/tests/unit-$u))
 SIM      := $(BUILD)/tests/small-google
 
 BROKER_PKG := glib-2.0 gio-2.0 gio-unix-2.0 libsecret-1 libcurl libcjson gnutls
 CLI_PKG    := glib-2.0 libcjson libqrencode
 SENDER_PKG := glib-2.0 libcjson gnutls
+DOCTOR_PKG := $(SENDER_PKG) libcares
 SHARED_PKG := glib-2.0 libcjson
 SIM_PKG    := glib-2.0 gio-2.0 gio-unix-2.0 gnutls libcjson
 
@@ -93,6 +96,8 @@ INC_broker := -Ishared -Ibroker -I$(BUILD)/gen
 INC_cli    := -Ishared -Ibroker/cli
 INC_sender := -Ishared -Isender
 INC_queue  := -Ishared -Isender -Isender/queue
+# c-ares keeps its older calls, which are all that Debian 12 has, and calls them deprecated in newer releases.
+INC_doctor := -Ishared -Isender -Isender/doctor -DCARES_NO_DEPRECATED
 INC_sim    := -Itests/sim
 
 pkg = $(shell pkg-config --cflags $(1))
@@ -101,11 +106,13 @@ $(BUILD)/obj/broker/%.o:     private FLAGS = $(INC_broker) $(call pkg,$(BROKER_P
 $(BUILD)/obj/broker/cli/%.o: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/obj/sender/%.o:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/obj/sender/queue/%.o: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/sender/doctor/%.o: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/obj/tests/sim/%.o:  private FLAGS = $(INC_sim) $(call pkg,$(SIM_PKG))
 INC_broker-session := $(INC_broker)
 $(BUILD)/obj/tests/fuzz/%.o: private FLAGS = -Itests/fuzz -Itests/fuzz/fakes $(INC_broker) $(call pkg,$(BROKER_PKG))
 $(BUILD)/obj/tests/fuzz/sender/%.o $(BUILD)/obj/tests/fuzz/fakes-sender/%.o: \
   private FLAGS = -Itests/fuzz -Itests/fuzz/fakes -Itests/fuzz/fakes-sender $(INC_sender) $(call pkg,$(SENDER_PKG))
+$(BUILD)/obj/tests/fuzz/doctor/%.o: private FLAGS = -Itests/fuzz $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/obj/tests/fuzz/cli/%.o: private FLAGS = -Itests/fuzz $(INC_cli) $(call pkg,$(CLI_PKG))
 $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: private FLAGS = $$(INC_$u) $$(call pkg,$$(BROKER_PKG) libqrencode criterion)))
 
@@ -114,7 +121,7 @@ $(foreach u,$(UNITS) broker-session,$(eval $(BUILD)/obj/tests/unit/$u/%.o: priva
 .PHONY: all
 all: $(PROGRAMS) $(BUILD)/$(GIT_HELPER)
 
-NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(SHARED_PKG))
+NEEDED_PKG := $(sort $(BROKER_PKG) $(CLI_PKG) $(SENDER_PKG) $(DOCTOR_PKG) $(SHARED_PKG))
 
 # Everything is compiled again when compiler or flags change.
 .PHONY: always
@@ -149,6 +156,8 @@ $(BUILD)/postkey-send: $(call objects,$(SENDER_SRC) $(SHARED_SRC))
 	$(call link,$(SENDER_PKG)) -lm
 $(BUILD)/postkey-queue: $(call objects,$(QUEUE_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
 	$(call link,$(SENDER_PKG)) -lm
+$(BUILD)/postkey-doctor: $(call objects,$(DOCTOR_SRC) $(SHARED_SRC)) $(call without_main,$(SENDER_SRC))
+	$(call link,$(DOCTOR_PKG)) -lm
 $(SIM): $(call objects,$(SIM_SRC))
 	$(call link,$(SIM_PKG))
 # Kills a program at one of its system calls: tests/faults.
@@ -173,6 +182,8 @@ $(BUILD)/tests/unit-cli: $(call unit_objects,cli) $(call without_main,$(CLI_SRC)
 	$(call link,$(CLI_PKG) criterion) -lm
 $(BUILD)/tests/unit-sender: $(call unit_objects,sender) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 	$(call link,$(SENDER_PKG) criterion) -lm
+$(BUILD)/tests/unit-doctor: $(call unit_objects,doctor) $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
+	$(call link,$(DOCTOR_PKG) criterion) -lm
 
 # Loaded into a broker to move its clocks; nothing of ours is in it, so it is built without ours.
 CLOCK_SHIM := $(BUILD)/tests/clock-shim.so
@@ -182,12 +193,14 @@ $(CLOCK_SHIM): tests/faults/clock_shim.c $(BUILD)/flags
 
 # Every fuzz target twice: with libFuzzer, and as a test that replays its corpus. Those of the broker are in targets/
 # (no network: http, loopback and locate (DNS) are fakes), those of the sender in sender/ (the transport is a fake), those
-# of the command postkey in cli/.
+# of the command postkey in cli/, those of postkey-doctor in doctor/ (no DNS).
 FUZZ_SENDER  := $(basename $(notdir $(wildcard tests/fuzz/sender/*.c)))
 FUZZ_BROKER  := $(basename $(notdir $(wildcard tests/fuzz/targets/*.c)))
 FUZZ_CLI     := $(basename $(notdir $(wildcard tests/fuzz/cli/*.c)))
-FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI)
+FUZZ_DOCTOR  := $(basename $(notdir $(wildcard tests/fuzz/doctor/*.c)))
+FUZZ_TARGETS := $(FUZZ_BROKER) $(FUZZ_SENDER) $(FUZZ_CLI) $(FUZZ_DOCTOR)
 FUZZ_CLI_OBJECTS := $(call without_main,$(CLI_SRC)) $(call objects,$(SHARED_SRC))
+FUZZ_DOCTOR_OBJECTS := $(call without_main,$(DOCTOR_SRC)) $(call without_main,$(SENDER_SRC)) $(call objects,$(SHARED_SRC))
 FUZZ_SENDER_OBJECTS := $(filter-out %/sender/transport.o,$(call without_main,$(SENDER_SRC))) \
                        $(call objects,$(SHARED_SRC) $(wildcard tests/fuzz/fakes-sender/*.c)) $(BUILD)/obj/tests/fuzz/fakes/scratch.o
 FUZZ_OBJECTS := $(filter-out %/broker/http.o %/broker/loopback.o %/broker/locate.o %/broker/wipe.o,$(call without_main,$(BROKER_SRC))) \
@@ -205,6 +218,10 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz
 	$(call link,$(CLI_PKG)) -lm
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/cli/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_CLI_OBJECTS)
 	$(call link,$(CLI_PKG)) -fsanitize=fuzzer -lm
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/doctor/%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_DOCTOR_OBJECTS)
+	$(call link,$(DOCTOR_PKG)) -lm
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/doctor/%.o $(BUILD)/obj/tests/fuzz/libfuzzer.o $(FUZZ_DOCTOR_OBJECTS)
+	$(call link,$(DOCTOR_PKG)) -fsanitize=fuzzer -lm
 .SECONDARY: $(call objects,$(wildcard tests/fuzz/*.c tests/fuzz/*/*.c))
 
 # make fuzz SECONDS=60: each target for so long; what it finds worth keeping stays in build-fuzz/corpus.
@@ -286,6 +303,8 @@ deps-build deps-demo deps-tests deps-bench deps-deb: deps-%:
 # ---- install ----------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall install-units uninstall-units
+# Their completions are found by the program's name.
+COMPLETED := postkey postkey-send postkey-queue
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
 DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
 install: all install-units
@@ -298,6 +317,11 @@ install: all install-units
 	for page in $(DOC_PAGES); do install -D -m 644 docs/$$page $(DOCDIR)/docs/$$page || exit 1; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; done
+	install -d $(addprefix $(DESTDIR),$(BASHDIR) $(ZSHDIR) $(FISHDIR))
+	install -m 644 packaging/completions/_postkey $(DESTDIR)$(ZSHDIR)
+	for program in $(COMPLETED); do \
+	  install -m 644 packaging/completions/postkey.bash $(DESTDIR)$(BASHDIR)/$$program && \
+	  install -m 644 packaging/completions/postkey.fish $(DESTDIR)$(FISHDIR)/$$program.fish || exit 1; done
 
 # The programs' place is written into the units.
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
@@ -321,6 +345,7 @@ uninstall-units:
 uninstall: uninstall-units
 	rm -f $(addprefix $(BINDIR)/,$(notdir $(PROGRAMS)) $(GIT_HELPER)) $(DATADIR)/org.postkey.Broker.varlink $(DATADIR)/org.postkey.Queue.varlink
 	rm -rf $(DOCDIR)
+	rm -f $(DESTDIR)$(ZSHDIR)/_postkey $(foreach p,$(COMPLETED),$(DESTDIR)$(BASHDIR)/$p $(DESTDIR)$(FISHDIR)/$p.fish)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
 	rmdir $(DATADIR) 2>/dev/null || true
 
@@ -347,9 +372,17 @@ uninstall-mta:
 deb: deps-deb
 	@packaging/build-deb $(BUILD)/deb $(VERSION)
 
+# The packages built twice, judged, and used in a bare system. SUITE=trixie: built there, and tried there.
+.PHONY: check-package check-package-installed
+SUITE ?=
+check-package: deps-tests
+	@$(MAKE) --no-print-directory check-package-installed
+check-package-installed: $(SIM)
+	@tests/package/check $(BUILD) $(VERSION) $(SUITE)
+
 # ---- keeping it clean -------------------------------------------------------------------------------------
 
-OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
+OURS := $(wildcard shared/*.[ch] broker/*.[ch] broker/cli/*.[ch] sender/*.[ch] sender/queue/*.[ch] sender/doctor/*.[ch] tests/sim/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/bench/*.[ch] tests/faults/*.[ch])
 
 # Lower layers never include higher ones, broker and sender never each other, no circles.
 .PHONY: layers
@@ -357,7 +390,7 @@ layers:
 	@tests/lint/layers
 
 # Every header compiles alone.
-HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h)
+HEADERS := $(wildcard shared/*.h broker/*.h broker/cli/*.h sender/*.h sender/queue/*.h sender/doctor/*.h)
 .PHONY: headers
 headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
 $(BUILD)/headers/shared/%.ok:     private FLAGS = $(INC_shared) $(call pkg,$(SHARED_PKG))
@@ -365,6 +398,7 @@ $(BUILD)/headers/broker/%.ok:     private FLAGS = $(INC_broker) $(call pkg,$(BRO
 $(BUILD)/headers/broker/cli/%.ok: private FLAGS = $(INC_cli) $(call pkg,$(CLI_PKG))
 $(BUILD)/headers/sender/%.ok:     private FLAGS = $(INC_sender) $(call pkg,$(SENDER_PKG))
 $(BUILD)/headers/sender/queue/%.ok: private FLAGS = $(INC_queue) $(call pkg,$(SENDER_PKG))
+$(BUILD)/headers/sender/doctor/%.ok: private FLAGS = $(INC_doctor) $(call pkg,$(DOCTOR_PKG))
 $(BUILD)/headers/%.ok: %.h $(HEADERS) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -MMD -MP,$(POSTKEY_CFLAGS)) $(FLAGS) -fsyntax-only -include $< -x c /dev/null

@@ -17,7 +17,8 @@ typedef struct Call Call;
 /* What methods may know and keep of the connection a call came by; owned by the service. */
 typedef struct {
     uid_t uid;
-    const gid_t *groups; /* all of them; none where its uid alone decides */
+    gboolean is_represented; /* not by itself: the queue service calls on its behalf */
+    const gid_t *groups;     /* all of them; none where its uid alone decides */
     guint groups_len;
     gpointer session;             /* of OpenSession; NULL: none */
     GDestroyNotify session_ended; /* runs when the connection goes away while there is a session */

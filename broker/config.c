@@ -35,6 +35,7 @@ static Config *config_new(void)
     Config *config = g_new0(Config, 1);
     config->keep_alive_s = 7 * DAY_S;
     config->queue_user = g_strdup("_postkeyq");
+    config->smtp_user = g_strdup("_postkeysmtp");
     config->sender_lifetime_s = 5 * DAY_S;
     config->providers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_provider);
     config->presets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_provider);
@@ -58,6 +59,7 @@ void config_free(Config *config)
     g_free(config->key_file);
     g_free(config->default_account);
     g_free(config->queue_user);
+    g_free(config->smtp_user);
     g_free(config->sender_root);
     g_free(config->sender_ehlo_name);
     g_strfreev(config->notify_command);

@@ -29,6 +29,7 @@ typedef struct {
     char *default_account; /* may be NULL */
     gint64 keep_alive_s;   /* 7 days unless set */
     char *queue_user;      /* of the queue service; "_postkeyq" unless set */
+    char *smtp_user;       /* of the SMTP port's service; "_postkeysmtp" unless set */
     GHashTable *providers; /* name -> Provider, the sections laid over their presets */
     GHashTable *presets;   /* name -> Provider, those that config_peek_provider() met */
     GPtrArray *accounts;   /* of ConfigAccount */

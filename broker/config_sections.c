@@ -39,6 +39,7 @@ static const Key keys[] = {
     {"broker", "default_account", CONFIG_WORD, BROKER(default_account)},
     {"broker", "keep_alive", CONFIG_DURATION, BROKER(keep_alive_s)},
     {"broker", "queue_user", CONFIG_USER, BROKER(queue_user)},
+    {"broker", "smtp_user", CONFIG_USER, BROKER(smtp_user)},
 
     {"provider", "issuer", CONFIG_HTTPS_URI, PROVIDER(issuer)},
     {"provider", "device_authorization_endpoint", CONFIG_HTTPS_URI,

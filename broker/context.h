@@ -8,6 +8,7 @@
 #include "ledger.h"
 #include "metrics.h"
 #include "policy.h"
+#include "refusals.h"
 #include "state.h"
 #include "store_switch.h"
 #include "unsaved.h"
@@ -27,6 +28,7 @@ typedef struct {
     Exchanges *exchanges;
     Ledger *ledger;
     Metrics *metrics;
+    Refusals *refusals;
     GHashTable *discovered;  /* issuer -> cJSON, the discovery documents fetched so far */
     GHashTable *authorizing; /* account name -> Authorization, those under way */
     GHashTable

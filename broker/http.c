@@ -20,6 +20,8 @@ struct HttpClient {
     guint timer;
     GHashTable *watches; /* descriptor -> source id */
     GQueue calls;        /* of HttpCall, not yet done */
+    gboolean clock_known;
+    gint64 clock_ahead_s; /* of ours, beside that of the last server that told its own */
 };
 
 struct HttpCall {
@@ -256,6 +258,16 @@ static void read_retry_after(HttpCall *call, const char *value)
         call->retry_at = curl_getdate(value, NULL);
 }
 
+/* Our clock is compared at once: a body may be long in coming. */
+static void read_date(HttpCall *call, const char *value)
+{
+    call->date = curl_getdate(value, NULL);
+    if (call->date < 0)
+        return;
+    call->client->clock_known = TRUE;
+    call->client->clock_ahead_s = g_get_real_time() / G_USEC_PER_SEC - call->date;
+}
+
 static size_t on_header(char *bytes, size_t one, size_t count, void *data)
 {
     HttpCall *call = data;
@@ -274,7 +286,7 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *data)
     if (g_ascii_strcasecmp(line, "Retry-After") == 0)
         read_retry_after(call, value);
     else if (g_ascii_strcasecmp(line, "Date") == 0)
-        call->date = curl_getdate(value, NULL);
+        read_date(call, value);
     return len;
 }
 
@@ -441,6 +453,13 @@ HttpClient *http_client_new(void)
         curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client) != CURLM_OK)
         g_error("libcurl does not start");
     return client;
+}
+
+gboolean http_client_clock(const HttpClient *client, gint64 *ahead_s)
+{
+    if (client->clock_known)
+        *ahead_s = client->clock_ahead_s;
+    return client->clock_known;
 }
 
 void http_client_free(HttpClient *client)

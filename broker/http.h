@@ -44,6 +44,10 @@ HttpClient *http_client_new(void);
 /* Cancels what is under way; no callback runs afterwards. */
 void http_client_free(HttpClient *client);
 
+/* How many seconds this machine's clock was ahead of a server's (negative: behind) when the last
+ * answer with a Date arrived. FALSE: none has yet. */
+gboolean http_client_clock(const HttpClient *client, gint64 *ahead_s);
+
 /* Starts a request; copies what it needs. done runs once, later, from the main loop, never from
  * inside this call. The handle is valid until then. */
 HttpCall *http_start(HttpClient *client, const HttpRequest *request, HttpDone done, gpointer data);

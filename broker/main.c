@@ -259,9 +259,9 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
         return FALSE;
     if (!(context->config = config_load(context->config_path, context->config_required, error)))
         return FALSE;
-    context->policy = methods_policy(context);
     if (!(context->state = state_load(state_path, error)))
         return FALSE;
+    context->policy = methods_policy(context);
     if (!(context->ledger = ledger_new(ledger_path, NULL, error)))
         return FALSE;
     if (!store_choice_open(context, state_dir, error))
@@ -270,6 +270,7 @@ static gboolean broker_load(Broker *broker, const Options *options, int helper_f
     context->http = http_client_new();
     context->events = events_new();
     context->metrics = metrics_new();
+    context->refusals = refusals_new();
     context->exchanges = exchanges_new();
     broker->notify = notify_new(context, helper_fd);
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
@@ -374,6 +375,7 @@ static void broker_free(Broker *broker)
     exchanges_free(context->exchanges);
     ledger_free(context->ledger);
     metrics_free(context->metrics);
+    refusals_free(context->refusals);
     g_clear_pointer(&context->discovered, g_hash_table_unref);
     g_clear_pointer(&context->authorizing, g_hash_table_unref);
     state_free(context->state);

@@ -12,8 +12,9 @@
 /* The longest string in a call; a client file is the longest thing anybody sends. */
 #define STRING_MAX_LEN ((gsize)64 * 1024)
 
-/* To use is for whom an account is for, to manage for root and the broker's own user. */
-typedef enum { FOR_ALL, USE, MANAGE } Access;
+/* To use is for whom an account is for, to verify for the SMTP port, to manage for root and the
+ * broker's own user, who may all else as well. */
+typedef enum { FOR_ALL, USE, VERIFY, MANAGE } Access;
 
 typedef struct {
     const char *name;
@@ -47,6 +48,11 @@ static const Method methods_table[] = {
     {"InitStore", method_init_store, MANAGE, FALSE, ""},
     {"MoveStore", method_move_store, MANAGE, FALSE, "to:s"},
     {"RekeyStore", method_rekey_store, MANAGE, FALSE, ""},
+    {"GetRoute", method_get_route, USE, FALSE, "account?s from?s"},
+    {"AddLocal", method_add_local, MANAGE, FALSE, "name:s account?s"},
+    {"GetLocals", method_get_locals, MANAGE, FALSE, ""},
+    {"RemoveLocal", method_remove_local, MANAGE, FALSE, "name:s"},
+    {"VerifyLocal", method_verify_local, VERIFY, FALSE, "name:s password:s"},
     {"OpenSession", method_open_session, USE, TRUE, "account?s from?s on_behalf?i"},
     {"CloseSession", method_close_session, USE, FALSE, ""},
     {"BeginMessage", method_begin_message, USE, FALSE, "recipients:i size:i"},
@@ -184,6 +190,13 @@ static char *find_misfit(const Method *method, const cJSON *parameters)
 
 /* ---- dispatch ---- */
 
+static gboolean may_call(const Policy *policy, const CallPeer *peer, Access access)
+{
+    return access == MANAGE   ? policy_may_manage(policy, peer)
+           : access == VERIFY ? policy_may_verify_local(policy, peer)
+                              : TRUE; /* USE is about each account */
+}
+
 static void run(Methods *methods, const Method *table, gsize len, const char *name, Call *call)
 {
     const Method *method = NULL;
@@ -194,7 +207,7 @@ static void run(Methods *methods, const Method *table, gsize len, const char *na
         fail_naming(call, SERVICE_INTERFACE ".MethodNotFound", "method", call_method(call));
         return;
     }
-    if (method->access == MANAGE && !policy_may_manage(methods->context->policy, call_peer(call))) {
+    if (!may_call(methods->context->policy, call_peer(call), method->access)) {
         if (peer_log_allows())
             log_info("uid %u may not call %s", (guint)call_peer(call)->uid, method->name);
         call_error(call, SERVICE_INTERFACE ".PermissionDenied", NULL);

@@ -15,7 +15,8 @@ typedef struct {
  * it. Also the whole of org.varlink.service. */
 void methods_dispatch(Methods *methods, Call *call);
 
-/* The policy of the context's configuration, by the names of this system. Returns owned. */
+/* The policy of the context's configuration and state, by the names of this system. Returns owned.
+ */
 Policy *methods_policy(const Context *context);
 
 /* Reads the configuration again; what was read before stays when it is faulty. */
@@ -39,6 +40,7 @@ void method_import_client(Methods *methods, Call *call);
 void method_get_clients(Methods *methods, Call *call);
 void method_remove_client(Methods *methods, Call *call);
 
+void method_get_route(Methods *methods, Call *call);
 void method_open_session(Methods *methods, Call *call);
 void method_close_session(Methods *methods, Call *call);
 void method_begin_message(Methods *methods, Call *call);
@@ -50,6 +52,11 @@ void method_get_store(Methods *methods, Call *call);
 void method_init_store(Methods *methods, Call *call);
 void method_move_store(Methods *methods, Call *call);
 void method_rekey_store(Methods *methods, Call *call);
+
+void method_add_local(Methods *methods, Call *call);
+void method_get_locals(Methods *methods, Call *call);
+void method_remove_local(Methods *methods, Call *call);
+void method_verify_local(Methods *methods, Call *call);
 
 void method_get_metrics(Methods *methods, Call *call);
 

@@ -1,7 +1,9 @@
 #include "methods.h"
 
+#include "errors.h"
 #include "revocation.h"
 #include "rotation.h"
+#include "store_survey.h"
 
 static void add_limit(cJSON *object, const char *key, gint64 limit)
 {
@@ -27,6 +29,24 @@ static void add_ledger(cJSON *object, const Methods *methods, const AccountInfo 
     json_add_time(object, "room_at", room.wait_s > 0 ? room.room_at : -1);
 }
 
+/* Without these nothing can be sent; people untick them, and administrators take them back. */
+static void add_missing_scopes(cJSON *object, const Methods *methods, const AccountInfo *info)
+{
+    static const char *const sending[] = {"smtp", NULL};
+    const Provider *provider = config_peek_provider(methods->context->config, info->provider);
+    g_auto(GStrv) wanted = NULL;
+    g_autoptr(GPtrArray) missing = g_ptr_array_new();
+    if (info->kind == STATE_OAUTH && *info->scopes && provider)
+        wanted = provider_scopes(provider, sending, NULL);
+    for (char **scope = wanted; scope && *scope; scope++)
+        if (!provider_is_identity_scope(*scope) && !g_strv_contains(info->scopes, *scope))
+            g_ptr_array_add(missing, *scope);
+    if (missing->len == 0)
+        return;
+    g_ptr_array_add(missing, NULL);
+    json_add_strings(object, "scopes_missing", (const char *const *)missing->pdata);
+}
+
 static void add_servers(cJSON *object, const Methods *methods, const AccountInfo *info)
 {
     const Config *config = methods->context->config;
@@ -38,9 +58,36 @@ static void add_servers(cJSON *object, const Methods *methods, const AccountInfo
     cJSON_AddItemToObject(object, "imap", methods_describe_servers(provider->imap_servers));
 }
 
-static cJSON *describe(const Methods *methods, const Account *account)
+/* GetAccounts, while the store is asked. */
+typedef struct {
+    Methods *methods;
+    Call *call; /* NULL: its caller hung up */
+} Answer;
+
+/* What the store says of an account that was ready when it was last asked for. */
+static void look_into_store(AccountInfo *info, const char *const *names, const GError *error)
+{
+    g_autofree char *name = store_account_name(info->name);
+    if (info->state != ACCOUNT_READY || info->unsaved)
+        return;
+    if (error) {
+        gboolean locked = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_KEYRING_LOCKED);
+        info->state = locked ? ACCOUNT_KEYRING_LOCKED : ACCOUNT_UNAVAILABLE;
+        info->reason = error->message;
+        info->hint = error_remedy(error);
+    } else if (names && !g_strv_contains(names, name)) {
+        info->state = ACCOUNT_AUTHORIZATION_REQUIRED;
+        info->reason = "its credential is no longer in the store of credentials";
+        info->hint = info->kind == STATE_OAUTH ? "sign in again: postkey authorize ADDRESS"
+                                               : "give it to the broker again: postkey add";
+    }
+}
+
+static cJSON *describe(const Methods *methods, const Account *account, const char *const *names,
+                       const GError *error)
 {
     AccountInfo info = account_info(account);
+    look_into_store(&info, names, error);
     cJSON *object = cJSON_CreateObject();
     json_add_string(object, "account", info.name);
     json_add_string(object, "address", info.address);
@@ -51,6 +98,7 @@ static cJSON *describe(const Methods *methods, const Account *account)
     json_add_string(object, "reason", info.reason);
     json_add_string(object, "hint", info.hint);
     json_add_strings(object, "scopes", info.scopes);
+    add_missing_scopes(object, methods, &info);
     json_add_time(object, "token_expires", info.token_expires_at);
     json_add_time(object, "authorization_expires", info.authorization_expires_at);
     json_add_time(object, "authorized", info.authorized_at);
@@ -61,18 +109,43 @@ static cJSON *describe(const Methods *methods, const Account *account)
     return object;
 }
 
-void method_get_accounts(Methods *methods, Call *call)
+static void reply_accounts(const Methods *methods, Call *call, const char *const *names,
+                           const GError *error)
 {
     cJSON *reply = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(reply, "accounts");
+    gint64 ahead_s;
+    if (http_client_clock(methods->context->http, &ahead_s))
+        cJSON_AddNumberToObject(reply, "clock_ahead", (double)ahead_s);
     const Account *account;
     MethodsViewer viewer = {
         .policy = methods->context->policy, .peer = call_peer(call), .use = POLICY_SEND};
     AccountsFilter filter = methods_filter(&viewer);
     for (guint i = 0; (account = accounts_nth(methods->accounts, i)); i++)
         if (filter.fits(account, filter.data))
-            cJSON_AddItemToArray(list, describe(methods, account));
+            cJSON_AddItemToArray(list, describe(methods, account, names, error));
     call_reply(call, reply);
+}
+
+static void surveyed(const char *const *names, const GError *error, gpointer data)
+{
+    Answer *answer = data;
+    if (answer->call)
+        reply_accounts(answer->methods, answer->call, names, error);
+    g_free(answer);
+}
+
+static void hung_up(gpointer data)
+{
+    ((Answer *)data)->call = NULL;
+}
+
+void method_get_accounts(Methods *methods, Call *call)
+{
+    Answer *answer = g_new0(Answer, 1);
+    *answer = (Answer){.methods = methods, .call = call};
+    call_on_hangup(call, hung_up, answer);
+    store_survey(methods->context, surveyed, answer);
 }
 
 typedef struct {

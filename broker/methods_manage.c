@@ -92,10 +92,16 @@ void method_unlock(Methods *methods, Call *call)
 
 /* ---- Reload ---- */
 
+static gboolean local_leads_to(const char *account, gconstpointer data)
+{
+    return state_has_local_for(data, account);
+}
+
 Policy *methods_policy(const Context *context)
 {
     static const PolicyNames names = {.user = users_uid, .group = users_gid};
     Policy *policy = policy_new(context->config, context->is_system, &names);
+    policy_ask_locals(policy, local_leads_to, context->state);
     for (const char *const *warning = policy_warnings(policy); *warning; warning++)
         log_warning("%s", *warning);
     return policy;

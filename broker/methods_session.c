@@ -5,6 +5,8 @@
 #include "password.h"
 #include "users.h"
 
+#include <string.h>
+
 /* It travels in one message, where each line end takes two bytes. */
 #define CA_FILE_MAX (VARLINK_MESSAGE_MAX * 3 / 4)
 #define PLACE_RETRY_S 5
@@ -64,6 +66,13 @@ static void session_end(Session *session)
 
 /* ---- the route ---- */
 
+/* Whether the address is of a domain that the provider itself owns, as gmail.com. */
+static gboolean is_own_domain(const AccountInfo *info)
+{
+    const char *at = strrchr(info->address, '@');
+    return at && g_strcmp0(provider_of_domain(at + 1), info->provider) == 0;
+}
+
 /* NULL with POSTKEY_ERROR_CONFIGURATION. */
 static cJSON *describe_route(const Methods *methods, const Account *account,
                              const Provider *provider, GError **error)
@@ -92,6 +101,7 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     json_add_string(route, "address", info.address);
     json_add_string(route, "user", info.user);
     json_add_string(route, "provider", info.provider);
+    cJSON_AddBoolToObject(route, "own_domain", is_own_domain(&info));
     cJSON_AddItemToObject(route, "servers", methods_describe_servers(servers));
     json_add_string(route, "ca", ca);
     static const char *const with_password[] = {"PLAIN", "LOGIN", NULL};
@@ -108,6 +118,18 @@ static cJSON *describe_route(const Methods *methods, const Account *account,
     json_add_time(route, "lifetime", config->sender_lifetime_s);
     json_add_string(route, "notify_account", config->notify_account);
     return route;
+}
+
+/* NULL with POSTKEY_ERROR_CONFIGURATION. Returns owned. */
+static cJSON *route_of(const Methods *methods, const Account *account, GError **error)
+{
+    const char *name = account_identity(account).provider;
+    g_autoptr(Provider) provider = config_provider(methods->context->config, name);
+    if (provider)
+        return describe_route(methods, account, provider, error);
+    error_set(error, POSTKEY_ERROR_CONFIGURATION, NULL, "add its section to postkey.conf again",
+              "there is no provider %s", name);
+    return NULL;
 }
 
 /* ---- opening ---- */
@@ -230,7 +252,7 @@ static Account *find_account(Methods *methods, Call *call)
         call_error(call, "org.varlink.service.PermissionDenied", NULL);
         return NULL;
     }
-    CallPeer other = {.uid = (uid_t)uid};
+    CallPeer other = {.uid = (uid_t)uid, .is_represented = TRUE};
     g_autofree gid_t *groups = users_groups(other.uid, &other.groups_len);
     other.groups = groups;
     return find_account_of(methods, call, &other);
@@ -283,6 +305,22 @@ static void fail_full(const Methods *methods, Call *call, const Account *account
     call_fail(call, error, name);
 }
 
+void method_get_route(Methods *methods, Call *call)
+{
+    g_autoptr(GError) error = NULL;
+    Account *account = find_account(methods, call);
+    if (!account)
+        return;
+    cJSON *route = route_of(methods, account, &error);
+    if (!route) {
+        call_fail(call, error, account_identity(account).name);
+        return;
+    }
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddItemToObject(reply, "route", route);
+    call_reply(call, reply);
+}
+
 void method_open_session(Methods *methods, Call *call)
 {
     g_autoptr(GError) error = NULL;
@@ -298,13 +336,7 @@ void method_open_session(Methods *methods, Call *call)
         call_error(call, "org.varlink.service.PermissionDenied", NULL);
         return;
     }
-    const char *provider_name = account_identity(account).provider;
-    g_autoptr(Provider) provider = config_provider(methods->context->config, provider_name);
-    if (!provider)
-        error_set(&error, POSTKEY_ERROR_CONFIGURATION, NULL,
-                  "add its section to postkey.conf again", "there is no provider %s",
-                  provider_name);
-    g_autoptr(cJSON) route = provider ? describe_route(methods, account, provider, &error) : NULL;
+    g_autoptr(cJSON) route = route_of(methods, account, &error);
     Limits limits = limits_for(methods, account);
     LedgerRoom room =
         ledger_room(methods->context->ledger, account_identity(account).name, &limits);

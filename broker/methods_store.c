@@ -47,6 +47,14 @@ static cJSON *describe(const Context *context)
     return reply;
 }
 
+static const char *keyring_word(const GError *error)
+{
+    if (!error)
+        return "open";
+    return g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_KEYRING_LOCKED) ? "locked"
+                                                                               : "unavailable";
+}
+
 static void listed(const char *const *names, const GError *error, gpointer data)
 {
     Answer *answer = data;
@@ -58,6 +66,7 @@ static void listed(const char *const *names, const GError *error, gpointer data)
             cJSON_AddNumberToObject(reply, "credentials", g_strv_length((char **)names));
         faults[0] = reason;
         json_add_strings(reply, "faults", faults);
+        json_add_string(reply, "keyring", keyring_word(error));
         call_reply(answer->call, reply);
     }
     g_free(answer);

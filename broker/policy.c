@@ -16,6 +16,9 @@ typedef struct {
 struct Policy {
     gboolean is_system;
     uid_t queue_uid;
+    uid_t smtp_uid; /* of the SMTP port's service */
+    gboolean (*locals_lead_to)(const char *account, gconstpointer data); /* NULL: to none */
+    gconstpointer locals_data;
     GHashTable *accounts; /* name -> Rules */
     GPtrArray *warnings;  /* of char */
 };
@@ -82,6 +85,8 @@ Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *
     policy->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, rules_free);
     if (!is_system || !names->user(config->queue_user, &policy->queue_uid))
         policy->queue_uid = POLICY_NOBODY;
+    if (!is_system || !names->user(config->smtp_user, &policy->smtp_uid))
+        policy->smtp_uid = POLICY_NOBODY;
     for (guint i = 0; is_system && i < config->accounts->len; i++) {
         const ConfigAccount *section = g_ptr_array_index(config->accounts, i);
         Rules *rules = g_new0(Rules, 1);
@@ -100,6 +105,13 @@ void policy_free(Policy *policy)
     g_hash_table_unref(policy->accounts);
     g_ptr_array_unref(policy->warnings);
     g_free(policy);
+}
+
+void policy_ask_locals(Policy *policy, gboolean (*lead_to)(const char *account, gconstpointer data),
+                       gconstpointer data)
+{
+    policy->locals_lead_to = lead_to;
+    policy->locals_data = data;
 }
 
 /* ---- questions ---- */
@@ -136,10 +148,24 @@ static gboolean is_member(const Members *members, const CallPeer *peer)
     return FALSE;
 }
 
+static gboolean is_smtp_service(const Policy *policy, const CallPeer *peer)
+{
+    return policy->smtp_uid != POLICY_NOBODY && peer->uid == policy->smtp_uid;
+}
+
+/* It read a name and a password, and the queue service has its message. */
+static gboolean sends_for_locals(const Policy *policy, const CallPeer *peer, const char *account)
+{
+    return peer->is_represented && is_smtp_service(policy, peer) && policy->locals_lead_to &&
+           policy->locals_lead_to(account, policy->locals_data);
+}
+
 gboolean policy_may_use(const Policy *policy, const CallPeer *peer, const char *account,
                         PolicyUse use)
 {
     if (is_manager(peer->uid))
+        return TRUE;
+    if (use == POLICY_SEND && sends_for_locals(policy, peer, account))
         return TRUE;
     const Rules *rules = g_hash_table_lookup(policy->accounts, account);
     return rules && (is_member(&rules->tokens, peer) ||
@@ -154,6 +180,11 @@ static gboolean is_queue_service(const Policy *policy, const CallPeer *peer)
 gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer)
 {
     return peer->uid == 0 || is_queue_service(policy, peer);
+}
+
+gboolean policy_may_verify_local(const Policy *policy, const CallPeer *peer)
+{
+    return is_manager(peer->uid) || is_smtp_service(policy, peer);
 }
 
 gboolean policy_may_have_password(const Policy *policy, const CallPeer *peer)

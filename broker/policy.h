@@ -28,6 +28,11 @@ Policy *policy_new(const Config *config, gboolean is_system, const PolicyNames *
 void policy_free(Policy *policy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Policy, policy_free)
 
+/* Which accounts local names ("postkey local") send as. The service of the SMTP port may send as
+ * those, through the queue service alone: it never gets a credential itself. */
+void policy_ask_locals(Policy *policy, gboolean (*lead_to)(const char *account, gconstpointer data),
+                       gconstpointer data);
+
 /* What a person has to hear about these rules, a sentence each. Borrowed. */
 const char *const *policy_warnings(const Policy *policy);
 
@@ -47,6 +52,10 @@ gboolean policy_may_watch(const Policy *policy, const CallPeer *peer, const char
 /* Whether the peer is believed when it says on whose behalf it calls: root and the queue service.
  */
 gboolean policy_may_speak_for_others(const Policy *policy, const CallPeer *peer);
+
+/* Whether the peer may ask if a local name's password is right: root, the broker's own user and the
+ * service of the SMTP port. Others could guess. */
+gboolean policy_may_verify_local(const Policy *policy, const CallPeer *peer);
 
 /* Whether an app password may be handed to the peer, in a session: the broker's own user and the
  * queue service. A token ends by itself; whoever a password is shown to has the account. */

@@ -56,6 +56,15 @@ static void client_free(gpointer data)
     g_free(client);
 }
 
+static void local_free(gpointer data)
+{
+    StateLocal *local = data;
+    g_free(local->name);
+    g_free(local->account);
+    g_free(local->hash);
+    g_free(local);
+}
+
 static StateRotation rotation_parse(const char *name)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(rotation_names); i++)
@@ -101,6 +110,17 @@ static gboolean read_client(State *state, const cJSON *object)
     return TRUE;
 }
 
+static gboolean read_local(State *state, const cJSON *object)
+{
+    const char *name = json_string_or(object, "name", NULL);
+    const char *account = json_string_or(object, "account", NULL);
+    const char *hash = json_string_or(object, "hash", NULL);
+    if (!name || !account || !hash || state_local(state, name))
+        return FALSE;
+    state_local_add(state, name, account, hash, json_int_or(object, "added_at", -1));
+    return TRUE;
+}
+
 static gboolean read_members(State *state, const cJSON *document, const char *key,
                              gboolean (*read)(State *, const cJSON *))
 {
@@ -118,6 +138,7 @@ static gboolean read_document(State *state, const char *text, gsize len, GError 
 {
     g_autoptr(GError) malformed = NULL;
     g_autoptr(cJSON) document = json_parse_object(text, len, &malformed);
+    const cJSON *locals = NULL;
     gint64 version = json_int_or(document, "version", 0);
     if (document && version > STATE_VERSION) {
         error_set(
@@ -131,7 +152,9 @@ static gboolean read_document(State *state, const char *text, gsize len, GError 
     state->store_left = g_strdup(json_string_or(document, "store_left", NULL));
     if (document && version == STATE_VERSION &&
         read_members(state, document, "accounts", read_account) &&
-        read_members(state, document, "clients", read_client))
+        read_members(state, document, "clients", read_client) &&
+        (json_array(document, "locals", &locals) == JSON_ABSENT || /* of a version without them */
+         read_members(state, document, "locals", read_local)))
         return TRUE;
     error_set(error, POSTKEY_ERROR_CONFIGURATION,
               "postkey writes it whole or not at all: something else changed it",
@@ -146,6 +169,7 @@ State *state_load(const char *path, GError **error)
     state->path = g_strdup(path);
     state->accounts = g_ptr_array_new_with_free_func(account_free);
     state->clients = g_ptr_array_new_with_free_func(client_free);
+    state->locals = g_ptr_array_new_with_free_func(local_free);
     g_autoptr(GError) unreadable = NULL;
     gboolean missing;
     gsize len;
@@ -188,6 +212,16 @@ static cJSON *client_document(const StateClient *client)
     return object;
 }
 
+static cJSON *local_document(const StateLocal *local)
+{
+    cJSON *object = cJSON_CreateObject();
+    json_add_string(object, "name", local->name);
+    json_add_string(object, "account", local->account);
+    json_add_string(object, "hash", local->hash);
+    json_add_time(object, "added_at", local->added_at);
+    return object;
+}
+
 gboolean state_save(const State *state, GError **error)
 {
     g_autoptr(cJSON) document = cJSON_CreateObject();
@@ -200,6 +234,9 @@ gboolean state_save(const State *state, GError **error)
     cJSON *clients = cJSON_AddArrayToObject(document, "clients");
     for (guint i = 0; i < state->clients->len; i++)
         cJSON_AddItemToArray(clients, client_document(g_ptr_array_index(state->clients, i)));
+    cJSON *locals = cJSON_AddArrayToObject(document, "locals");
+    for (guint i = 0; i < state->locals->len; i++)
+        cJSON_AddItemToArray(locals, local_document(g_ptr_array_index(state->locals, i)));
     g_autofree char *text = cJSON_Print(document);
     return fileio_replace(state->path, text, strlen(text), 0600, error);
 }
@@ -210,6 +247,7 @@ void state_free(State *state)
         return;
     g_ptr_array_unref(state->accounts);
     g_ptr_array_unref(state->clients);
+    g_ptr_array_unref(state->locals);
     g_free(state->store);
     g_free(state->store_left);
     g_free(state->path);
@@ -251,8 +289,48 @@ StateAccount *state_account_ensure(State *state, const char *name)
 void state_account_remove(State *state, const char *name)
 {
     StateAccount *account = state_account(state, name);
+    for (guint i = state->locals->len; i > 0; i--)
+        if (strcmp(((const StateLocal *)g_ptr_array_index(state->locals, i - 1))->account, name) ==
+            0)
+            g_ptr_array_remove_index(state->locals, i - 1);
     if (account)
         g_ptr_array_remove(state->accounts, account);
+}
+
+const StateLocal *state_local(const State *state, const char *name)
+{
+    for (guint i = 0; i < state->locals->len; i++) {
+        const StateLocal *local = g_ptr_array_index(state->locals, i);
+        if (strcmp(local->name, name) == 0)
+            return local;
+    }
+    return NULL;
+}
+
+gboolean state_has_local_for(const State *state, const char *account)
+{
+    for (guint i = 0; i < state->locals->len; i++)
+        if (strcmp(((const StateLocal *)g_ptr_array_index(state->locals, i))->account, account) ==
+            0)
+            return TRUE;
+    return FALSE;
+}
+
+void state_local_add(State *state, const char *name, const char *account, const char *hash,
+                     gint64 added_at)
+{
+    StateLocal *local = g_new0(StateLocal, 1);
+    *local = (StateLocal){.name = g_strdup(name),
+                          .account = g_strdup(account),
+                          .hash = g_strdup(hash),
+                          .added_at = added_at};
+    g_ptr_array_add(state->locals, local);
+}
+
+gboolean state_local_remove(State *state, const char *name)
+{
+    const StateLocal *local = state_local(state, name);
+    return local && g_ptr_array_remove(state->locals, (gpointer)local);
 }
 
 void state_client_set(State *state, const char *provider, const char *client_id,

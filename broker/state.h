@@ -49,9 +49,18 @@ typedef struct {
     gboolean has_secret;
 } StateClient;
 
+/* Who may send as an account through the SMTP port of this machine. */
+typedef struct {
+    char *name;
+    char *account;
+    char *hash; /* of the password (local_password.h) */
+    gint64 added_at;
+} StateLocal;
+
 typedef struct {
     GPtrArray *accounts; /* of StateAccount */
     GPtrArray *clients;  /* of StateClient */
+    GPtrArray *locals;   /* of StateLocal */
     char *store;         /* where the credentials are, by its name; NULL: nobody chose yet */
     char *store_left;    /* where they were before a move, while old ones may be there; or NULL */
     char *path;
@@ -74,6 +83,7 @@ StateClient *state_client(const State *state, const char *provider);
 /* The entry of that name, made when there is none. Borrowed. */
 StateAccount *state_account_ensure(State *state, const char *name);
 
+/* And the local names that send as it: an account that gets this name later is another one. */
 void state_account_remove(State *state, const char *name);
 
 /* Replaces the client of a provider. */
@@ -81,3 +91,13 @@ void state_client_set(State *state, const char *provider, const char *client_id,
                       gboolean has_secret);
 /* FALSE when there was none. */
 gboolean state_client_remove(State *state, const char *provider);
+
+/* By name; NULL when there is none. Borrowed. */
+const StateLocal *state_local(const State *state, const char *name);
+/* Whether some local name sends as the account. */
+gboolean state_has_local_for(const State *state, const char *account);
+/* Copies all; there is none of that name yet. */
+void state_local_add(State *state, const char *name, const char *account, const char *hash,
+                     gint64 added_at);
+/* FALSE when there was none. */
+gboolean state_local_remove(State *state, const char *name);

@@ -106,53 +106,6 @@ static void collect_waiting(Attempt *attempt)
     }
 }
 
-static void record_outcome(const Attempt *attempt, guint i)
-{
-    const SmtpRecipient *outcome = &attempt->recipients[i];
-    EnvelopeRecipient *recipient = attempt->kept[i];
-    if (outcome->outcome == SMTP_UNTRIED) {
-        recipient->in_doubt = attempt->were_in_doubt[i]; /* its part was never on its way */
-        return;
-    }
-    const Diagnosis *diagnosis = outcome->diagnosis;
-    const GError *failed = attempt->failed;
-    recipient->in_doubt = outcome->outcome == SMTP_UNKNOWN;
-    recipient->tried_at = attempt->now;
-    if (outcome->outcome == SMTP_SENT)
-        recipient->state = ENVELOPE_SENT;
-    if (outcome->outcome == SMTP_REFUSED)
-        recipient->state = ENVELOPE_REFUSED;
-    envelope_set_text(&recipient->reply, outcome->reply);
-    envelope_set_text(&recipient->meaning, diagnosis ? diagnosis->meaning : error_meaning(failed));
-    envelope_set_text(&recipient->remedy, diagnosis ? diagnosis->remedy : error_remedy(failed));
-    if (attempt->relay)
-        envelope_set_text(&recipient->relay, attempt->relay);
-}
-
-static void record(const Attempt *attempt)
-{
-    gboolean in_doubt = FALSE;
-    for (guint i = 0; i < attempt->n; i++) {
-        record_outcome(attempt, i);
-        in_doubt = in_doubt || attempt->kept[i]->in_doubt;
-    }
-    if (!in_doubt)
-        attempt->entry->envelope->in_doubt_since = 0;
-}
-
-/* The duplicate window opens: on disk before the first byte that opens it. */
-static gboolean about_to_commit(gpointer data, GError **error)
-{
-    const Attempt *attempt = data;
-    Envelope *envelope = attempt->entry->envelope;
-    record(attempt); /* of the parts before this one */
-    for (guint i = 0; i < attempt->n; i++)
-        if (attempt->recipients[i].outcome == SMTP_UNTRIED)
-            attempt->kept[i]->in_doubt = TRUE;
-    envelope->in_doubt_since = attempt->now;
-    return spool_entry_save(attempt->entry, error);
-}
-
 /* Whether a courier that was kept is for this message, too: for the same account, or chosen by the
  * same address, and still so: accounts come and go. */
 static gboolean fits(Courier *courier, const AccountRequest *request)
@@ -229,6 +182,11 @@ static SmtpDsn dsn_of(const Envelope *envelope)
                      .envelope_id = envelope->envid};
 }
 
+static void mark_ahead(gpointer entry)
+{
+    attempt_mark(entry);
+}
+
 static gboolean deliver(Attempt *attempt, GError **error)
 {
     Envelope *envelope = attempt->entry->envelope;
@@ -253,12 +211,16 @@ static gboolean deliver(Attempt *attempt, GError **error)
                      .recipients = attempt->recipients,
                      .n_recipients = attempt->n,
                      .dsn = dsn_of(envelope),
-                     .about_to_commit = about_to_commit,
+                     .about_to_commit = attempt_open_window,
                      .commit_data = attempt,
                      .progress = attempt->terms->progress,
-                     .progress_data = attempt->terms->progress_data};
+                     .progress_data = attempt->terms->progress_data,
+                     .meanwhile = attempt->terms->meanwhile,
+                     .meanwhile_data = attempt->terms->meanwhile_data};
     courier_give_up_at(*attempt->courier, attempt->terms->give_up_at);
+    courier_meanwhile(*attempt->courier, mark_ahead, attempt->entry);
     gboolean ok = courier_deliver(*attempt->courier, &mail, &attempt->refusal, error);
+    courier_meanwhile(*attempt->courier, NULL, NULL);
     const SmtpServer *server = courier_server(*attempt->courier);
     attempt->relay = server ? server->host : NULL;
     return ok;
@@ -392,6 +354,9 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         settle_refused(attempt, expired, result);
     guint refused = envelope_count(envelope, ENVELOPE_REFUSED);
     if (refused == 0 && envelope_count(envelope, ENVELOPE_WAITING) == 0) {
+        /* Locked until the message is gone: a repeat finds it. */
+        g_autoptr(SpoolEntry) report = attempt_report_success(attempt);
+        result->bounced = result->bounced || report;
         result->unsaved = !attempt_remove(attempt->entry);
         result->fate = ATTEMPT_DONE;
         return;
@@ -403,7 +368,7 @@ static void settle(const Attempt *attempt, AttemptResult *result)
         plan_next(attempt, &judgement, result);
         if (attempt_is_report(envelope) && result->unauthorized && attempt_redirect(attempt))
             result->hold = ENVELOPE_NO_HOLD;
-        attempt_warn_when_late(attempt);
+        (void)attempt_warn_when_late(attempt); /* the runner says it again */
         attempt_say_kept(attempt);
     }
     result->unsaved = !attempt_save(attempt->entry);
@@ -455,7 +420,7 @@ void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier
         settle_pending(&attempt, result);
     if (attempt.n > 0) {
         (void)deliver(&attempt, &attempt.failed); /* the error tells */
-        record(&attempt);
+        attempt_record(&attempt);
         log_outcomes(&attempt);
     }
     settle(&attempt, result);

@@ -20,6 +20,8 @@ typedef struct {
     gpointer trace_data;
     void (*progress)(guint64 done, guint64 total, gpointer data); /* as in SmtpMail; NULL: none */
     gpointer progress_data;
+    void (*meanwhile)(gpointer data); /* as in SmtpMail; NULL: none */
+    gpointer meanwhile_data;
 } AttemptTerms;
 
 typedef enum {
@@ -39,7 +41,7 @@ typedef struct {
     char *address; /* of that account; NULL: unknown */
     gint64 lifetime_s;
     gboolean unsaved; /* the disk did not take what came of it: not to be tried again at once */
-    gboolean bounced; /* a bounce was put into the queue: somebody has to send it */
+    gboolean bounced; /* a report was put into the queue: somebody has to send it */
     /* What holds for the account, until when (Unix seconds); ENVELOPE_NO_HOLD: nothing */
     EnvelopeHold hold;
     gint64 hold_until;
@@ -57,12 +59,22 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AttemptResult, attempt_result_clear)
 void attempt_run(const AttemptTerms *terms, SpoolEntry *entry, Courier **courier,
                  AttemptResult *result);
 
+/* Writes down ahead of its try that the entry may be on its way, so that the try need not wait for
+ * the disk; what was in doubt before is left as it is. Then attempt_run() is due, or
+ * attempt_unmark().
+ */
+void attempt_mark(SpoolEntry *entry);
+
+/* In the place of the try: it was not on its way. FALSE: as unsaved. */
+gboolean attempt_unmark(SpoolEntry *entry);
+
 /* In the place of a try while the account is on hold for what hold says: the message waits with it.
  * A report does not, where the account is unauthorized and [notify] names another one. */
 void attempt_hold(const AttemptTerms *terms, SpoolEntry *entry, const AttemptResult *hold,
                   AttemptResult *result);
 
-/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved. */
+/* Tells a person that it has waited long, by the broker, where that is due. FALSE: as unsaved, or
+ * there is no broker that could. */
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry);
 
 /* After ATTEMPT_FINAL: the caller knows. */

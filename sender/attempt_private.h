@@ -1,4 +1,5 @@
-/* What the parts of attempt share: attempt.c (the try and its end), attempt_reports.c (bounces, and
+/* What the parts of attempt share: attempt.c (the try and its end), attempt_window.c (what
+ * the envelope says of the outcomes, and of a doubt), attempt_reports.c (bounces, and
  * who is told), attempt_words.c (what the envelope and the caller read). For them alone. */
 #pragma once
 
@@ -36,6 +37,14 @@ const Route *attempt_route(const Attempt *attempt);
 gboolean attempt_save(SpoolEntry *entry);
 gboolean attempt_remove(SpoolEntry *entry);
 
+/* ---- the window ---- */
+
+/* Into the envelope: what became of whom. */
+void attempt_record(const Attempt *attempt);
+
+/* The duplicate window opens: on disk before the first byte that opens it. For SmtpMail. */
+gboolean attempt_open_window(gpointer attempt, GError **error);
+
 /* ---- reports ---- */
 
 gboolean attempt_is_report(const Envelope *envelope);
@@ -45,14 +54,18 @@ gboolean attempt_is_report(const Envelope *envelope);
 gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
                              gint64 lifetime_s, GError **error);
 
+/* Puts the report of success into the queue that somebody wants and no server makes (RFC 3461
+ * section 5.2.2), before the message goes. NULL: there is none. Returns it, locked, owned. */
+SpoolEntry *attempt_report_success(const Attempt *attempt);
+
 /* A report that was refused: it never bounces, and never is lost either. */
 void attempt_keep_report(const Attempt *attempt);
 
 /* Gives a report to the account of [notify]; FALSE: there is none, or it was that one. */
 gboolean attempt_redirect(const Attempt *attempt);
 
-/* Tells a person that the message has waited long, where that is due. */
-void attempt_warn_when_late(const Attempt *attempt);
+/* Tells a person that the message has waited long, where that is due. FALSE: it could not, yet. */
+gboolean attempt_warn_when_late(const Attempt *attempt);
 
 /* ---- words ---- */
 

@@ -8,27 +8,39 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Tells a person, by the broker. */
-static void notify(const Attempt *attempt, const char *event, const char *reason)
+/* Whether to say it again could help: a broker that is not there now may be later. */
+static gboolean may_be_told_later(const GError *failed)
 {
-    const char *account = attempt->entry->envelope->used_account;
-    g_autoptr(GError) failed = NULL;
-    if (account && !account_session_report(attempt_scope(attempt), attempt->terms->otherwise,
-                                           account, event, reason, &failed))
-        log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event,
-                    failed->message);
+    return g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_CONFIGURATION) ||
+           g_error_matches(failed, POSTKEY_ERROR, POSTKEY_ERROR_IO);
 }
 
-void attempt_warn_when_late(const Attempt *attempt)
+/* Tells a person, by the broker. FALSE: nobody could be told, yet. */
+static gboolean notify(const Attempt *attempt, const char *event, const char *reason)
+{
+    const Envelope *envelope = attempt->entry->envelope;
+    const char *account = envelope->used_account ? envelope->used_account : envelope->account;
+    g_autoptr(GError) failed = NULL;
+    if (!account)
+        return FALSE; /* whose person it is comes with the first try that finds a broker */
+    if (account_session_report(attempt_scope(attempt), attempt->terms->otherwise, account, event,
+                               reason, &failed))
+        return TRUE;
+    log_warning("%s: nobody could be told of %s: %s", attempt->entry->id, event, failed->message);
+    return !may_be_told_later(failed);
+}
+
+gboolean attempt_warn_when_late(const Attempt *attempt)
 {
     Envelope *envelope = attempt->entry->envelope;
     if (!schedule_wants_warning(envelope, attempt->now))
-        return;
+        return TRUE;
     g_autofree char *reason =
         g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
                         schedule_age_s(envelope, attempt->now) / 3600);
-    notify(attempt, "mail_waiting", reason);
-    envelope->warned = TRUE;
+    envelope->warned = notify(attempt, "mail_waiting", reason);
+    return envelope->warned;
 }
 
 /* ---- bounces ---- */
@@ -56,11 +68,25 @@ static gboolean add_bounce(const SpoolEntry *entry, const BounceRequest *request
     return FALSE;
 }
 
+/* address: the account's own. */
+static BounceRequest request_of(const SpoolEntry *entry, BounceKind kind, const char *address,
+                                gint64 lifetime_s)
+{
+    const Envelope *envelope = entry->envelope;
+    return (BounceRequest){.kind = kind,
+                           .original = envelope,
+                           .eml_fd = entry->eml_fd,
+                           .to = envelope->from && *envelope->from ? envelope->from : address,
+                           .from = address,
+                           .reporter = g_get_host_name(),
+                           .now = attempt_wall_now(),
+                           .lifetime_s = lifetime_s};
+}
+
 gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *address,
                              gint64 lifetime_s, GError **error)
 {
     Envelope *envelope = entry->envelope;
-    const char *to = envelope->from && *envelope->from ? envelope->from : address;
     g_autoptr(SpoolEntry) bounce = NULL;
     if (bounce_count(kind, envelope) > 0) {
         if (!address) {
@@ -68,14 +94,7 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
                       "the account's address is not known now");
             return FALSE;
         }
-        BounceRequest request = {.kind = kind,
-                                 .original = envelope,
-                                 .eml_fd = entry->eml_fd,
-                                 .to = to,
-                                 .from = address,
-                                 .reporter = g_get_host_name(),
-                                 .now = attempt_wall_now(),
-                                 .lifetime_s = lifetime_s};
+        BounceRequest request = request_of(entry, kind, address, lifetime_s);
         /* Who is refused is on disk first: a repeat that finds the bounce knows for whom it was. */
         if (!spool_entry_save(entry, error) || !add_bounce(entry, &request, &bounce, error))
             return FALSE;
@@ -86,6 +105,22 @@ gboolean attempt_make_bounce(SpoolEntry *entry, BounceKind kind, const char *add
     if (bounce)
         (void)attempt_save(entry);
     return TRUE;
+}
+
+SpoolEntry *attempt_report_success(const Attempt *attempt)
+{
+    SpoolEntry *report = NULL;
+    g_autoptr(GError) failed = NULL;
+    const Route *route = attempt_route(attempt);
+    if (!route || courier_offers_dsn(*attempt->courier) ||
+        bounce_count(BOUNCE_RELAYED, attempt->entry->envelope) == 0)
+        return NULL;
+    BounceRequest request =
+        request_of(attempt->entry, BOUNCE_RELAYED, route->address, route->lifetime_s);
+    /* It is no reason to keep what was sent: somebody would get that again. */
+    if (!add_bounce(attempt->entry, &request, &report, &failed))
+        log_error("%s: there is no report of success: %s", attempt->entry->id, failed->message);
+    return report;
 }
 
 gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_s)
@@ -163,12 +198,11 @@ void attempt_keep_report(const Attempt *attempt)
     schedule_hold(envelope, attempt->now, ENVELOPE_HOLD_PERSON, 0);
     g_autofree char *reason = g_strdup_printf(
         "the bounce %s found nobody: \"postkey-queue show\" shows it", attempt->entry->id);
-    notify(attempt, "mail_bounced", reason);
+    (void)notify(attempt, "mail_bounced", reason); /* the list says so, too */
 }
 
 gboolean attempt_warn(const AttemptTerms *terms, SpoolEntry *entry)
 {
     const Attempt attempt = {.terms = terms, .entry = entry, .now = attempt_wall_now()};
-    attempt_warn_when_late(&attempt);
-    return attempt_save(entry);
+    return attempt_warn_when_late(&attempt) && attempt_save(entry);
 }

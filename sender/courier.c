@@ -15,6 +15,8 @@ struct Courier {
     char *habits;  /* the file where the road remembers its servers */
     SmtpSession *session;
     Deadline give_up_at; /* 0: never */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     guint logins;
     guint carried;            /* messages since the login */
     const Diagnosis *refusal; /* of the reply that ended the session */
@@ -85,6 +87,11 @@ gboolean courier_is_connected(const Courier *courier)
     return courier->session && smtp_is_open(courier->session);
 }
 
+gboolean courier_offers_dsn(const Courier *courier)
+{
+    return courier->session && smtp_offers_dsn(courier->session);
+}
+
 const SmtpServer *courier_server(const Courier *courier)
 {
     return courier_is_connected(courier) ? smtp_server(courier->session) : NULL;
@@ -97,6 +104,12 @@ void courier_give_up_at(Courier *courier, Deadline until)
     account_session_give_up_at(courier->account, until);
     if (courier->session)
         smtp_give_up_at(courier->session, until);
+}
+
+void courier_meanwhile(Courier *courier, void (*meanwhile)(gpointer data), gpointer data)
+{
+    courier->meanwhile = meanwhile;
+    courier->meanwhile_data = data;
 }
 
 /* ---- the connection ---- */
@@ -112,7 +125,9 @@ static void plan_road(Courier *courier)
                                .habits = courier->habits,
                                .until = courier->give_up_at,
                                .trace = courier->request.trace,
-                               .trace_data = courier->request.trace_data};
+                               .trace_data = courier->request.trace_data,
+                               .meanwhile = courier->meanwhile,
+                               .meanwhile_data = courier->meanwhile_data};
 }
 
 static gboolean connect_to_server(Courier *courier, GError **error)

@@ -35,11 +35,17 @@ gboolean courier_is_still_chosen(Courier *courier, const char *from);
 /* Whether it has a session of the server that can take another message, as far as is known. */
 gboolean courier_is_connected(const Courier *courier);
 
+/* Whether the server of the last message makes delivery notices itself. */
+gboolean courier_offers_dsn(const Courier *courier);
+
 /* The server that it is connected to; NULL: to none. Borrowed from the courier. */
 const SmtpServer *courier_server(const Courier *courier);
 
 /* No wait for the server goes beyond this point; 0: each step has its own deadline alone. */
 void courier_give_up_at(Courier *courier, Deadline until);
+
+/* Called while the answer to a login is waited for (SmtpRoad), with data; NULL: nothing is. */
+void courier_meanwhile(Courier *courier, void (*meanwhile)(gpointer data), gpointer data);
 
 /* Delivers mail, whose sender may be NULL: the account's address; to each address once (merge.h),
  * in as many parts as the route's recipients_max asks for, and fills in the outcomes. FALSE with

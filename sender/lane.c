@@ -4,11 +4,21 @@
 
 struct Lane {
     const LaneTerms *terms;
-    GThread *thread;   /* NULL: none, or none yet */
-    GAsyncQueue *jobs; /* of LaneJob; one without an id ends the thread */
-    gboolean busy;
-    gint ended; /* atomic: the thread has ended by itself */
+    GThread *thread;      /* NULL: none, or none yet */
+    GAsyncQueue *jobs;    /* of LaneJob; one without an id ends the thread */
+    guint64 given, heard; /* jobs and results, in the main thread */
+    guint64 done, held;   /* results, in the lane's: how many, and the number of the last one that
+                             holds for the account */
+    gint ended;           /* atomic: the thread has ended by itself */
 };
+
+/* What a lane's thread has. */
+typedef struct {
+    Lane *lane;
+    Courier *courier;
+    LaneJob *next;     /* taken ahead; NULL: none */
+    SpoolEntry *ready; /* of next, claimed; NULL: it is claimed when it is its turn */
+} Worker;
 
 /* A result on its way to the main thread. */
 typedef struct {
@@ -28,7 +38,7 @@ void lane_job_clear(LaneJob *job)
 static gboolean hand_over(gpointer data)
 {
     Parcel *parcel = data;
-    parcel->lane->busy = FALSE;
+    parcel->lane->heard++;
     parcel->lane->terms->done(parcel->lane, &parcel->result, parcel->lane->terms->data);
     attempt_result_clear(&parcel->result.result);
     g_free(parcel->result.id);
@@ -36,60 +46,104 @@ static gboolean hand_over(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void do_job(Lane *lane, const LaneJob *job, Courier **courier)
+/* While the server makes up its mind about a message, the disk has nothing to do. */
+static void get_ready(gpointer data)
 {
+    Worker *worker = data;
+    SpoolAnswer answer;
+    if (worker->next || !(worker->next = g_async_queue_try_pop(worker->lane->jobs)) ||
+        !worker->next->id || worker->next->task != LANE_TRY)
+        return;
+    worker->ready = spool_claim(worker->lane->terms->spool, worker->next->id, &answer, NULL);
+    if (worker->ready)
+        attempt_mark(worker->ready);
+}
+
+static void try(Worker *worker, const LaneJob *job, SpoolEntry *entry, LaneResult *result)
+{
+    Lane *lane = worker->lane;
     const LaneTerms *terms = lane->terms;
     AttemptTerms attempt = {.program = terms->program,
                             .scope = terms->scope,
                             .otherwise = job->otherwise,
                             .service = terms->service,
                             .waits = job->waits,
-                            .keeps = job->keeps};
+                            .keeps = job->keeps,
+                            .meanwhile = get_ready,
+                            .meanwhile_data = worker};
+    /* Whoever gave the job did not know that yet. */
+    result->given_back = job->task == LANE_TRY && job->heard < lane->held;
+    if (result->given_back) {
+        result->result.unsaved = !attempt_unmark(entry);
+    } else if (job->task == LANE_TRY) {
+        attempt_run(&attempt, entry, &worker->courier, &result->result);
+        if (result->result.hold != ENVELOPE_NO_HOLD)
+            lane->held = lane->done + 1;
+    } else if (job->task == LANE_HOLD) {
+        attempt_hold(&attempt, entry, &job->hold, &result->result);
+    } else {
+        result->result.unsaved = !attempt_warn(&attempt, entry);
+    }
+}
+
+static void do_job(Worker *worker, const LaneJob *job)
+{
     g_autoptr(GError) broken = NULL;
     Parcel *parcel = g_new0(Parcel, 1);
     LaneResult *result = &parcel->result;
-    parcel->lane = lane;
+    parcel->lane = worker->lane;
     result->id = g_strdup(job->id);
     result->task = job->task;
-    SpoolEntry *entry = spool_claim(terms->spool, job->id, &result->answer, &broken);
+    SpoolEntry *entry = g_steal_pointer(&worker->ready);
+    if (!entry)
+        entry = spool_claim(worker->lane->terms->spool, job->id, &result->answer, &broken);
     if (broken)
         log_warning("%s: %s", job->id, broken->message);
-    if (entry && job->task == LANE_TRY)
-        attempt_run(&attempt, entry, courier, &result->result);
-    else if (entry && job->task == LANE_HOLD)
-        attempt_hold(&attempt, entry, &job->hold, &result->result);
-    else if (entry)
-        result->result.unsaved = !attempt_warn(&attempt, entry);
-    if (entry && job->task == LANE_TRY && result->result.fate == ATTEMPT_FINAL)
+    if (entry)
+        try(worker, job, entry, result);
+    if (entry && result->result.fate == ATTEMPT_FINAL)
         result->entry = entry;
     else
         spool_entry_release(entry);
+    worker->lane->done++;
     g_main_context_invoke(NULL, hand_over, parcel);
+}
+
+/* One without an id ends the thread; NULL: nothing has come for a while, and nobody waits for one
+ * any more. */
+static LaneJob *next_job(Worker *worker)
+{
+    Lane *lane = worker->lane;
+    LaneJob *job = g_steal_pointer(&worker->next);
+    if (!job)
+        job = g_async_queue_timeout_pop(lane->jobs, LANE_IDLE_US);
+    if (job)
+        return job;
+    /* Under the lock of the queue: a job that comes now finds that nobody is there. */
+    g_async_queue_lock(lane->jobs);
+    job = g_async_queue_try_pop_unlocked(lane->jobs);
+    g_atomic_int_set(&lane->ended, job ? 0 : 1);
+    g_async_queue_unlock(lane->jobs);
+    return job;
+}
+
+static void job_free(LaneJob *job)
+{
+    if (job)
+        lane_job_clear(job);
+    g_free(job);
 }
 
 static gpointer work(gpointer data)
 {
-    Lane *lane = data;
-    Courier *courier = NULL;
+    Worker worker = {.lane = data};
     LaneJob *job;
-    gboolean goes_on = TRUE;
-    while (goes_on) {
-        job = g_async_queue_timeout_pop(lane->jobs, LANE_IDLE_US);
-        if (!job) {
-            /* Under the lock of the queue: a job that comes now finds that nobody is there. */
-            g_async_queue_lock(lane->jobs);
-            job = g_async_queue_try_pop_unlocked(lane->jobs);
-            g_atomic_int_set(&lane->ended, job ? 0 : 1);
-            g_async_queue_unlock(lane->jobs);
-        }
-        goes_on = job && job->id;
-        if (goes_on)
-            do_job(lane, job, &courier);
-        if (job)
-            lane_job_clear(job);
-        g_free(job);
+    while ((job = next_job(&worker)) && job->id) {
+        do_job(&worker, job);
+        job_free(job);
     }
-    courier_close(courier);
+    job_free(job);
+    courier_close(worker.courier);
     return NULL;
 }
 
@@ -105,7 +159,12 @@ Lane *lane_new(const LaneTerms *terms)
 
 gboolean lane_is_busy(const Lane *lane)
 {
-    return lane->busy;
+    return lane->given > lane->heard;
+}
+
+gboolean lane_is_full(const Lane *lane)
+{
+    return lane->given - lane->heard >= LANE_JOBS_MAX;
 }
 
 static void push(Lane *lane, LaneJob *job)
@@ -127,7 +186,8 @@ void lane_start(Lane *lane, LaneJob *job)
     LaneJob *own = g_new0(LaneJob, 1);
     *own = *job;
     *job = (LaneJob){0};
-    lane->busy = TRUE;
+    own->heard = lane->heard;
+    lane->given++;
     push(lane, own);
 }
 
@@ -139,7 +199,7 @@ void lane_free(Lane *lane)
     }
     LaneJob *left;
     while ((left = g_async_queue_try_pop(lane->jobs))) /* what ended the thread, if it had */
-        g_free(left);
+        job_free(left);
     g_async_queue_unref(lane->jobs);
     g_free(lane);
 }

@@ -1,11 +1,13 @@
 #include "address.h"
 #include "caller.h"
 #include "check.h"
+#include "completion.h"
 #include "direct.h"
 #include "errors.h"
 #include "intake.h"
 #include "log.h"
 #include "maillog.h"
+#include "options_menu.h"
 #include "runner_start.h"
 #include "serve.h"
 
@@ -170,6 +172,10 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by the call that meets it */
     log_open(DIRECT_PROGRAM, LOG_LEVEL_WARNING);
+    if (argc > 2 && strcmp(argv[1], COMPLETION_OPTION) == 0) {
+        g_autofree char *answer = options_menu(argv + 2, (guint)argc - 2);
+        return print(answer);
+    }
     g_autoptr(Options) options = options_parse(argc, (const char *const *)argv, &error);
     if (!options)
         return direct_fail(error);

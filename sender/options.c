@@ -43,6 +43,8 @@ static const Option table[] = {
     {'v', "verbose", TAKES_NOTHING, SETS_FLAG, offsetof(Options, verbose)},
     {0, "check", TAKES_NOTHING, SETS_FLAG, offsetof(Options, check)},
     {0, "json", TAKES_NOTHING, SETS_FLAG, offsetof(Options, json)},
+    {0, "local", TAKES_NOTHING, SETS_FLAG, offsetof(Options, local)},
+    {0, "any-peer", TAKES_NOTHING, SETS_FLAG, offsetof(Options, any_peer)},
     {0, "help", TAKES_NOTHING, SETS_FLAG, offsetof(Options, help)},
     {0, "version", TAKES_NOTHING, SETS_FLAG, offsetof(Options, version)},
     {0, "user", TAKES_NOTHING, SETS_USER, 0},
@@ -102,6 +104,9 @@ static const char help[] =
     "Instead of sending one message:\n"
     "  -bs                 SMTP on standard input and output, for programs and inetd-style "
     "sockets\n"
+    "  -bs --local         the same for whom \"postkey local add\" gave a name and a password; no "
+    "mail\n"
+    "                      before a login, and none from another machine but with --any-peer\n"
     "  -bp                 the queue; so does the name mailq\n"
     "  -q                  send what is due in the queue; -qI ID: that message now\n"
     "  -bi                 nothing, as /etc/aliases needs no index; so does the name newaliases\n"
@@ -186,15 +191,20 @@ static void *member_of(Options *options, const Option *option)
 /* More is for ever. */
 #define TIMEOUT_MAX_S (7 * 24 * 3600)
 
+/* By OptionsDeliver. */
+static const char *const deliver_words[] = {
+    [DELIVER_AUTO] = "auto", [DELIVER_NOW] = "now", [DELIVER_QUEUE] = "queue", NULL};
+
+const char *const *options_deliver_words(void)
+{
+    return deliver_words;
+}
+
 static gboolean set_deliver(Options *options, const char *value, GError **error)
 {
-    static const struct {
-        const char *word;
-        OptionsDeliver deliver;
-    } words[] = {{"auto", DELIVER_AUTO}, {"now", DELIVER_NOW}, {"queue", DELIVER_QUEUE}};
-    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
-        if (strcmp(words[i].word, value) == 0) {
-            options->deliver = words[i].deliver;
+    for (guint i = 0; deliver_words[i]; i++) {
+        if (strcmp(deliver_words[i], value) == 0) {
+            options->deliver = (OptionsDeliver)i;
             return TRUE;
         }
     }
@@ -423,6 +433,30 @@ static void take_name(Options *options, const char *path)
         options->mode = MODE_ALIASES;
 }
 
+/* Whether the options fit together. */
+static gboolean check(const Options *options, GError **error)
+{
+    if (options->json && !options->check) {
+        error_set(error, POSTKEY_ERROR_USAGE, "nothing was sent: --json is for what --check finds",
+                  "add --check, or leave --json out", "--json without --check");
+        return FALSE;
+    }
+    if ((options->local && options->mode != MODE_SMTP) || (options->any_peer && !options->local)) {
+        error_set(error, POSTKEY_ERROR_USAGE, "a login is asked for in a dialogue of SMTP alone",
+                  "for example: postkey-send -bs --local", "%s",
+                  options->local ? "--local without -bs" : "--any-peer without --local");
+        return FALSE;
+    }
+    if (options->local && options->account) {
+        error_set(error, POSTKEY_ERROR_USAGE,
+                  "each login sends as the account that it was made for",
+                  "leave --account out; \"postkey local list\" shows who is whom",
+                  "--account with --local");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 Options *options_parse(int argc, const char *const *argv, GError **error)
 {
     Arguments arguments = {.argc = argc, .argv = argv, .next = 1};
@@ -434,10 +468,7 @@ Options *options_parse(int argc, const char *const *argv, GError **error)
         take_name(options, argv[0]);
     if (!parse_words(options, &arguments, error))
         return NULL;
-    if (options->json && !options->check) {
-        error_set(error, POSTKEY_ERROR_USAGE, "nothing was sent: --json is for what --check finds",
-                  "add --check, or leave --json out", "--json without --check");
+    if (!check(options, error))
         return NULL;
-    }
     return g_steal_pointer(&options);
 }

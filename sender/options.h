@@ -30,6 +30,8 @@ typedef struct {
     gboolean json;        /* --json: for programs */
     gboolean from_header; /* -t: recipients from the header too */
     gboolean dot_is_text; /* -i, -oi: a line with a lone dot is a line like any other */
+    gboolean local;       /* --local: the peer of -bs logs in with a name of "postkey local" */
+    gboolean any_peer;    /* --any-peer: and may be on another machine */
     gboolean verbose;     /* -v */
     gboolean help;
     gboolean version;
@@ -52,6 +54,9 @@ Options *options_parse(int argc, const char *const *argv, GError **error);
 
 void options_free(Options *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)
+
+/* The modes of --deliver; ends with NULL. Borrowed, static. */
+const char *const *options_deliver_words(void);
 
 /* The text of --help. Borrowed, static. */
 const char *options_help(void);

@@ -20,6 +20,8 @@ void queue_submit_free(QueueSubmit *submit)
 {
     if (!submit)
         return;
+    if (submit->ended)
+        submit->ended((gint64)submit->uid, submit->size, submit->ended_data);
     g_free(submit->account);
     g_free(submit->from);
     g_free(submit->full_name);

@@ -36,6 +36,9 @@ typedef struct {
     char *deliver;                    /* "auto", "now", "queue" */
     gint64 size;
     int fd; /* the bytes; -1: not there yet */
+    /* Called when it is freed; set by who accepted it, NULL: nobody wants to know. */
+    void (*ended)(gint64 uid, gint64 size, gpointer data);
+    gpointer ended_data;
 } QueueSubmit;
 
 void queue_submit_free(QueueSubmit *submit);

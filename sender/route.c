@@ -79,6 +79,7 @@ static gboolean parse_fields(const cJSON *json, Route *route, GError **error)
     route->provider = g_strdup(json_string_or(json, "provider", NULL));
     route->ca_pem = g_strdup(json_string_or(json, "ca", NULL));
     route->ehlo_name = g_strdup(json_string_or(json, "ehlo_name", NULL));
+    (void)json_bool(json, "own_domain", &route->own_domain); /* left as it is: FALSE */
     const cJSON *patterns = NULL;
     const char *root = json_string_or(json, "root", NULL);
     if (root && !address_check(root, NULL))

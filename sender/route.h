@@ -13,10 +13,11 @@
 
 typedef struct {
     char *account;
-    char *address;   /* the account's own; passed address_check() */
-    char *provider;  /* NULL: unknown */
-    GArray *servers; /* of SmtpServer, in the order to try; at least one */
-    char *ca_pem;    /* NULL: the system's authorities */
+    char *address;       /* the account's own; passed address_check() */
+    char *provider;      /* NULL: unknown */
+    gboolean own_domain; /* the address is of a domain of the provider itself */
+    GArray *servers;     /* of SmtpServer, in the order to try; at least one */
+    char *ca_pem;        /* NULL: the system's authorities */
     char **mechanisms;
     guint recipients_max; /* in one message; G_MAXUINT: no limit known */
     char *ehlo_name;      /* NULL: this machine's */

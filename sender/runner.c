@@ -110,7 +110,7 @@ static void wake_held(Runner *runner, const RunnerLane *lane, const RunnerLane *
     }
 }
 
-static void note_hold(Runner *runner, const RunnerItem *item, const AttemptResult *result)
+static void note_hold(Runner *runner, RunnerItem *item, const AttemptResult *result)
 {
     RunnerLane *entry = runner_lane_of(runner, item);
     RunnerLane *of_account = entry;
@@ -159,12 +159,13 @@ static void rest(Runner *runner, RunnerItem *item)
         runner->rest_timer = g_timeout_add_seconds(RUNNER_BUSY_S, rest_is_over, runner);
 }
 
-static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data)
+static void job_done(Lane *lane, LaneResult *result, gpointer data)
 {
     Runner *runner = data;
     gint64 now = runner_now();
     RunnerItem *item = runner_items_find(runner->items, result->id, now);
-    runner->busy--;
+    if (!lane_is_busy(lane))
+        runner->busy--;
     if (!item)
         return; /* somebody removed it meanwhile, and nobody waits */
     item->active = FALSE;
@@ -173,6 +174,8 @@ static void job_done(G_GNUC_UNUSED Lane *lane, LaneResult *result, gpointer data
     } else if (result->answer != SPOOL_OK) {
         refuse_waiter(item, result->answer);
         refresh(runner, result->id, result->answer == SPOOL_BROKEN);
+    } else if (result->given_back) {
+        refresh(runner, result->id, result->result.unsaved);
     } else {
         if (result->task == LANE_TRY)
             note_hold(runner, item, &result->result);
@@ -296,7 +299,7 @@ static gboolean timer_fired(gint fd, G_GNUC_UNUSED GIOCondition condition, gpoin
 }
 
 /* Somebody gave a message back to us: its account is worth another try. */
-static void item_changed(const RunnerItem *item, gpointer data)
+static void item_changed(RunnerItem *item, gpointer data)
 {
     if (item->due_at <= runner_now())
         attempt_result_clear(&runner_lane_of(data, item)->hold);
@@ -380,6 +383,7 @@ static gboolean set_up(Runner *runner, GError **error)
                                 .done = job_done,
                                 .data = runner};
     runner->lanes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, runner_lane_free);
+    runner->incoming = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     runner->items = runner_items_new(runner->spool, item_changed, runner);
     runner->committers = g_thread_pool_new(runner_commit, runner, COMMITTERS, FALSE, NULL);
     runner->loop = g_main_loop_new(NULL, FALSE);

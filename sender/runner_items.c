@@ -88,6 +88,7 @@ static void take(RunnerItem *item, const Envelope *envelope, gint64 now)
     item->hold = envelope->hold;
     item->report = envelope->kind != ENVELOPE_MESSAGE;
     item->broken = FALSE;
+    item->lane = NULL;
 }
 
 /* Whether it is there. */

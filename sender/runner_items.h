@@ -24,12 +24,13 @@ typedef struct {
     gint64 waits_since_us; /* waiter, on the monotonic clock */
     guint64 file[2];       /* inode and time of the envelope as it was read */
     gboolean seen;         /* in the folder, at the last look */
+    gpointer lane; /* the runner's: found once; NULL where what it is found by has changed */
 } RunnerItem;
 
 typedef struct RunnerItems RunnerItems;
 
 /* Called for an item that was known and that somebody else has changed. */
-typedef void (*RunnerItemChanged)(const RunnerItem *item, gpointer data);
+typedef void (*RunnerItemChanged)(RunnerItem *item, gpointer data);
 
 /* Borrows spool. */
 RunnerItems *runner_items_new(const Spool *spool, RunnerItemChanged changed, gpointer data);

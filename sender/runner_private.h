@@ -37,6 +37,12 @@ typedef struct {
     AttemptResult hold; /* hold ENVELOPE_NO_HOLD: none */
 } RunnerLane;
 
+/* Of one uid: accepted, and not in the queue yet. */
+typedef struct {
+    guint messages;
+    gint64 bytes;
+} RunnerIncoming;
+
 typedef struct {
     const RunnerOptions *options;
     Spool *spool;
@@ -55,6 +61,7 @@ typedef struct {
     gint64 swept_at;      /* Unix seconds */
     guint final;          /* verdicts that wait to be heard */
     guint commits;        /* messages on their way into the queue */
+    GHashTable *incoming; /* uid -> RunnerIncoming: what is being handed over, and counts already */
     guint busy;           /* lanes with a job */
     gboolean ending;
     gboolean missed; /* not all that happened in the folder was told: it is looked at as a whole */
@@ -73,7 +80,11 @@ void runner_lane_free(gpointer data);
 /* The lane of an account of the item's owner, or, where that is not known, of the address that it
  * is chosen by; made where there is none. Borrowed. */
 RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char *account);
-RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item);
+RunnerLane *runner_lane_of(Runner *runner, RunnerItem *item);
+
+/* The broker to ask for the item where our own way leads to none; NULL: none, as where its caller
+ * asked for one. Borrowed. */
+const char *runner_otherwise(const Runner *runner, const RunnerItem *item);
 
 gboolean runner_is_held(const RunnerLane *entry, gint64 now);
 

@@ -41,9 +41,12 @@ RunnerLane *runner_find_lane(Runner *runner, const RunnerItem *item, const char 
     return entry;
 }
 
-RunnerLane *runner_lane_of(Runner *runner, const RunnerItem *item)
+/* All items are walked through for each message: a queue of thousands must not cost a key each. */
+RunnerLane *runner_lane_of(Runner *runner, RunnerItem *item)
 {
-    return runner_find_lane(runner, item, item->account);
+    if (!item->lane)
+        item->lane = runner_find_lane(runner, item, item->account);
+    return item->lane;
 }
 
 gboolean runner_is_held(const RunnerLane *entry, gint64 now)
@@ -67,6 +70,15 @@ static gboolean is_unused(G_GNUC_UNUSED gpointer key, gpointer value, gpointer d
 {
     const RunnerLane *entry = value;
     return !lane_is_busy(entry->lane) && !runner_is_held(entry, *(const gint64 *)data);
+}
+
+static void give_up_lanes(Runner *runner, gint64 now)
+{
+    guint position = 0;
+    RunnerItem *item;
+    (void)g_hash_table_foreach_remove(runner->lanes, is_unused, &now); /* the number is ours */
+    while ((item = runner_items_next(runner->items, &position)))
+        item->lane = NULL;
 }
 
 /* ---- what is to be done now ---- */
@@ -95,13 +107,19 @@ static gboolean has_turn(const Runner *runner, gint64 uid)
     return busy < RUNNER_LANES_BUSY_PER_UID;
 }
 
+const char *runner_otherwise(const Runner *runner, const RunnerItem *item)
+{
+    gboolean any = item->scope == PATHS_ANY && runner->options->scope == PATHS_ANY;
+    return any ? runner->learned : NULL;
+}
+
 static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask task)
 {
     LaneJob job = {.task = task,
                    .id = g_strdup(item->id),
                    .waits = item->waiter != NULL,
                    .keeps = item->keeps,
-                   .otherwise = g_strdup(runner->learned)};
+                   .otherwise = g_strdup(runner_otherwise(runner, item))};
     if (task == LANE_HOLD) {
         job.hold.hold = entry->hold.hold;
         job.hold.hold_until = entry->hold.hold_until;
@@ -111,17 +129,17 @@ static void start(Runner *runner, RunnerLane *entry, RunnerItem *item, LaneTask 
         job.hold.remedy = g_strdup(entry->hold.remedy);
     }
     item->active = TRUE;
-    runner->busy++;
+    if (!lane_is_busy(entry->lane))
+        runner->busy++;
     lane_start(entry->lane, &job);
 }
 
 static void start_if_due(Runner *runner, RunnerItem *item, gint64 now)
 {
-    if (item->active || item->rests || item->broken ||
-        (!is_due(item, now) && item->warn_at > now) || !has_turn(runner, item->uid))
+    if (item->active || item->rests || item->broken || (!is_due(item, now) && item->warn_at > now))
         return;
     RunnerLane *entry = runner_lane_of(runner, item);
-    if (lane_is_busy(entry->lane))
+    if (lane_is_full(entry->lane) || (!lane_is_busy(entry->lane) && !has_turn(runner, item->uid)))
         return;
     if (!is_due(item, now))
         start(runner, entry, item, LANE_WARN);
@@ -214,5 +232,5 @@ void runner_pump(Runner *runner)
     set_timer(runner, next, now);
     look_for_end(runner, next, now);
     if (g_hash_table_size(runner->lanes) > LANES_MAX)
-        (void)g_hash_table_foreach_remove(runner->lanes, is_unused, &now); /* the number is ours */
+        give_up_lanes(runner, now);
 }

@@ -20,8 +20,7 @@ static gboolean asks_other_broker(const Runner *runner, const RunnerItem *item, 
     return broker && g_strcmp0(broker, ours) != 0;
 }
 
-/* What we hold because our own way leads to no broker, or to none that helps, has another one now.
- */
+/* What we hold because our own way leads to no broker has another one now. */
 static void learn(Runner *runner, const char *broker)
 {
     gint64 now = runner_now();
@@ -32,8 +31,9 @@ static void learn(Runner *runner, const char *broker)
     g_free(runner->learned);
     runner->learned = g_strdup(broker);
     while ((item = runner_items_next(runner->items, &position))) {
-        RunnerLane *entry =
-            item->hold == ENVELOPE_HOLD_ACCOUNT ? runner_lane_of(runner, item) : NULL;
+        RunnerLane *entry = item->hold == ENVELOPE_HOLD_ACCOUNT && runner_otherwise(runner, item)
+                                ? runner_lane_of(runner, item)
+                                : NULL;
         if (!entry || (runner_is_held(entry, now) && !entry->hold.hold_is_local))
             continue; /* a server's word is the same whoever asks */
         attempt_result_clear(&entry->hold);
@@ -58,7 +58,8 @@ void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker
         return;
     }
     if (asks_other_broker(runner, item, broker)) {
-        learn(runner, broker);
+        if (item->scope == PATHS_ANY)
+            learn(runner, broker);
         queue_peer_answer_other_broker(peer, id);
         runner_pump(runner);
         return;
@@ -70,12 +71,44 @@ void runner_asked_to_deliver(QueuePeer *peer, const char *id, const char *broker
 
 /* ---- whole messages ---- */
 
+static void incoming_ended(gint64 uid, gint64 size, gpointer data)
+{
+    Runner *runner = data;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    incoming->bytes -= size;
+    if (--incoming->messages == 0)
+        (void)g_hash_table_remove(runner->incoming, &uid); /* it is there */
+}
+
+static void note_incoming(Runner *runner, QueueSubmit *submit)
+{
+    gint64 uid = (gint64)submit->uid;
+    RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    if (!incoming) {
+        incoming = g_new0(RunnerIncoming, 1);
+        g_hash_table_insert(runner->incoming, g_memdup2(&uid, sizeof uid), incoming);
+    }
+    incoming->messages++;
+    incoming->bytes += submit->size;
+    submit->ended = incoming_ended;
+    submit->ended_data = runner;
+}
+
+/* What a uid has in the queue, or is about to: many may come at once, each while there is room. */
+static void usage_of(const Runner *runner, gint64 uid, guint *messages, gint64 *bytes)
+{
+    const RunnerIncoming *incoming = g_hash_table_lookup(runner->incoming, &uid);
+    runner_items_usage(runner->items, uid, messages, bytes);
+    *messages += incoming ? incoming->messages : 0;
+    *bytes += incoming ? incoming->bytes : 0;
+}
+
 gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error)
 {
     Runner *runner = data;
     guint messages;
     gint64 bytes;
-    runner_items_usage(runner->items, (gint64)submit->uid, &messages, &bytes);
+    usage_of(runner, (gint64)submit->uid, &messages, &bytes);
     gboolean limited = submit->uid != 0 && submit->uid != geteuid();
     if (submit->size > INTAKE_MAX_LEN) {
         error_set(error, POSTKEY_ERROR_THROTTLED, NULL, "send a link to the data instead",
@@ -97,7 +130,10 @@ gboolean runner_may_hand_over(QueueSubmit *submit, gpointer data, GError **error
         return FALSE;
     }
     submit->fd = spool_draft(runner->spool, error);
-    return submit->fd >= 0;
+    if (submit->fd < 0)
+        return FALSE;
+    note_incoming(runner, submit);
+    return TRUE;
 }
 
 /* A message on its way into the queue. */

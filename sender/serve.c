@@ -4,10 +4,13 @@
 #include "caller.h"
 #include "direct.h"
 #include "errors.h"
+#include "fileio.h"
 #include "intake.h"
+#include "local_login.h"
 #include "smtpd.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -62,6 +65,43 @@ static int take_message(const SmtpdMail *mail, gpointer data)
     return dispatch_send(dispatch, &request, mail->recipients);
 }
 
+/* --local: what is sent from now on is sent as the account of this login. */
+static SmtpdLogin log_in(const char *name, const Secret *password, gpointer data)
+{
+    Options *options = data;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *account = NULL;
+    if (!local_login_check(options->scope, name, password, &account, &error)) {
+        (void)direct_fail(error); /* the peer is told */
+        return SMTPD_LOGIN_UNKNOWN;
+    }
+    g_free(options->account);
+    options->account = g_steal_pointer(&account);
+    if (options->account)
+        return SMTPD_LOGIN_OK;
+    fputs(DIRECT_PROGRAM ": a login was refused: the name or the password is wrong\n", stderr);
+    return SMTPD_LOGIN_REFUSED;
+}
+
+/* A password goes over this line in the clear: it stays on this machine, unless somebody has said
+ * otherwise. */
+static gboolean check_peer(const Options *options)
+{
+    static const char refusal[] = "554 5.7.1 this port is for programs of its own machine\r\n";
+    g_autofree char *peer = NULL;
+    if (!options->local || local_login_peer_is_near(STDIN_FILENO, &peer) || options->any_peer)
+        return TRUE;
+    (void)fileio_write_all(STDOUT_FILENO, refusal, strlen(refusal), NULL); /* or it has gone */
+    fprintf(stderr,
+            DIRECT_PROGRAM ": a peer of another machine was turned away: %s\n"
+                           "  What it means: names and passwords of \"postkey local\" are for "
+                           "this machine: there is no TLS\n"
+                           "  What to do:    listen at 127.0.0.1 alone; --any-peer for a network "
+                           "that nobody else can hear\n",
+            peer);
+    return FALSE;
+}
+
 int serve_smtp(Options *options)
 {
     const char *host = g_get_host_name();
@@ -69,9 +109,14 @@ int serve_smtp(Options *options)
     SmtpdHost served = {.host = address_is_domain(host) ? host : ADDRESS_LOCAL_DOMAIN,
                         .size_max = SERVE_SIZE_MAX,
                         .timeout_ms = SMTPD_TIMEOUT_MS,
+                        .words_go_to = options->local ? "the log" : "standard error",
+                        .login = options->local ? log_in : NULL,
+                        .login_timeout_ms = SMTPD_LOGIN_TIMEOUT_MS,
                         .accept = accept_recipient,
                         .take = take_message,
                         .data = options};
+    if (!check_peer(options))
+        return EX_NOPERM;
     int status = smtpd_serve(&served, STDIN_FILENO, STDOUT_FILENO);
     if (status != EX_OK)
         fputs(

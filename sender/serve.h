@@ -1,5 +1,6 @@
 /* postkey-send -bs: SMTP on standard input and output, each message on the way that one on standard
- * input would go.
+ * input would go. With --local the peer has to be on this machine, to log in with a name of
+ * "postkey local", and sends as that name's account alone.
  */
 #pragma once
 

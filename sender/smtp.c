@@ -63,6 +63,11 @@ gboolean smtp_is_open(const SmtpSession *session)
     return session->state != SMTP_ENDED;
 }
 
+gboolean smtp_offers_dsn(const SmtpSession *session)
+{
+    return session->offer.dsn;
+}
+
 gboolean smtp_is_kept_open(const SmtpSession *session)
 {
     /* The reply to a RSET is read with the next message. */
@@ -92,6 +97,8 @@ Reply *smtp_ask(SmtpSession *session, const char *line, const Secret *secret, GE
         smtp_enter(session, SMTP_ENDED);
         return NULL;
     }
+    if (secret && session->road->meanwhile)
+        session->road->meanwhile(session->road->meanwhile_data);
     return smtp_hear(session, timeout_ms, error);
 }
 
@@ -363,6 +370,16 @@ SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError *
 const SmtpServer *smtp_server(const SmtpSession *session)
 {
     return session->server;
+}
+
+const char *const *smtp_mechanisms(const SmtpSession *session)
+{
+    return (const char *const *)session->offer.mechanisms;
+}
+
+const Tls *smtp_tls(const SmtpSession *session)
+{
+    return transport_tls(session->transport);
 }
 
 void smtp_give_up_at(SmtpSession *session, Deadline until)

@@ -51,6 +51,10 @@ typedef struct {
     Deadline until;               /* when to give up; 0: each step has its own deadline alone */
     TransportTrace trace;         /* NULL: none */
     gpointer trace_data;
+    /* Called when a credential has left and its answer has not come: time that nobody needs. NULL:
+     * none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
 } SmtpRoad;
 
 /* ---- what ---- */
@@ -100,6 +104,10 @@ typedef struct {
      */
     gboolean (*about_to_commit)(gpointer data, GError **error);
     gpointer commit_data;
+    /* Called when the whole message has left and its verdict has not come: time that nobody needs.
+     * NULL: none. */
+    void (*meanwhile)(gpointer data);
+    gpointer meanwhile_data;
     /* Bytes of the message that were handed to the network, and its whole length; NULL: none. */
     void (*progress)(guint64 done, guint64 total, gpointer data);
     gpointer progress_data;
@@ -122,6 +130,13 @@ SmtpSession *smtp_open(const SmtpRoad *road, const Diagnosis **refusal, GError *
 
 /* The door that the session went through. Borrowed from the road. */
 const SmtpServer *smtp_server(const SmtpSession *session);
+
+/* The mechanisms of AUTH that the server offers under TLS, in upper case; NULL: none. Borrowed
+ * until the session is closed. */
+const char *const *smtp_mechanisms(const SmtpSession *session);
+
+/* The session's TLS, to be looked at. Borrowed from the session. */
+const Tls *smtp_tls(const SmtpSession *session);
 
 /* No wait of the session goes beyond this point from now on (as SmtpRoad.until). */
 void smtp_give_up_at(SmtpSession *session, Deadline until);
@@ -158,6 +173,9 @@ gboolean smtp_send(SmtpSession *session, const SmtpMail *mail, GError **error);
 #define SMTP_FLIGHT_MAX_LEN ((guint64)64 * 1024)
 
 gboolean smtp_is_open(const SmtpSession *session);
+
+/* Whether its server makes the notices that it is asked for (RFC 3461). */
+gboolean smtp_offers_dsn(const SmtpSession *session);
 
 /* The same for a session that was kept: whether the server has neither closed nor said anything
  * unasked, which would be its farewell. Known without a round trip; so no message is sent, and

@@ -74,6 +74,14 @@ gboolean smtp_announce(SmtpSending *sending, GError **error)
 
 /* ---- the verdict ---- */
 
+void smtp_await_verdict(const SmtpSending *sending)
+{
+    const SmtpMail *mail = sending->mail;
+    smtp_enter(sending->session, SMTP_VERDICT);
+    if (mail->meanwhile)
+        mail->meanwhile(mail->meanwhile_data);
+}
+
 /* A server that does not know BDAT, or not in this place (RFC 5321 section 4.2.4). */
 static gboolean is_of_sequence(const Reply *reply)
 {
@@ -197,7 +205,7 @@ SmtpBodyResult smtp_send_flight(SmtpSending *sending, GError **error)
         hear_why_flight_broke(sending, failed, error);
         return SMTP_BODY_DECIDED;
     }
-    smtp_enter(sending->session, SMTP_VERDICT);
+    smtp_await_verdict(sending);
     if (!smtp_hear_envelope(sending, &failed))
         return lose_flight(sending, failed, error);
     g_autoptr(Reply) reply =
@@ -327,7 +335,7 @@ static SmtpBodyResult end_chunks(Stream *stream, GError **error)
     SmtpSending *sending = stream->sending;
     GError *failed = NULL;
     Reply *last = NULL;
-    smtp_enter(sending->session, SMTP_VERDICT);
+    smtp_await_verdict(sending);
     if (!hear_chunks(stream, &last, &failed) && !stream->refusal) {
         smtp_leave_unknown(sending, failed, error);
         return SMTP_BODY_DECIDED;
@@ -423,7 +431,7 @@ static void say_message(SmtpSending *sending, GError **error)
         hear_why_data_broke(sending, failed, error);
         return;
     }
-    smtp_enter(sending->session, SMTP_VERDICT);
+    smtp_await_verdict(sending);
     g_autoptr(Reply) reply =
         smtp_hear_for(sending, sending->session->timeouts->verdict_ms, &failed);
     if (!reply)

@@ -82,6 +82,9 @@ typedef enum {
 /* Calls about_to_commit() once. FALSE with *error. */
 gboolean smtp_announce(SmtpSending *sending, GError **error);
 
+/* All of the message has left: what can be done until the verdict comes is done. */
+void smtp_await_verdict(const SmtpSending *sending);
+
 /* Envelope and message in one flight, and their replies. */
 SmtpBodyResult smtp_send_flight(SmtpSending *sending, GError **error);
 

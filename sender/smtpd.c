@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "fileio.h"
 #include "intake.h"
+#include "smtpd_auth.h"
 #include "smtpd_data.h"
 
 #include <errno.h>
@@ -25,17 +26,35 @@ typedef struct {
     gboolean over; /* nothing more is read */
     int status;
 
+    Deadline login_until; /* 0: the peer has logged in, or need not */
+    char *name;           /* who has; NULL: nobody */
+    Secret *password;
+    guint login_tries; /* that were wrong */
+
     gboolean in_mail;
     gboolean utf8; /* SMTPUTF8 was said */
     char *sender;
     GPtrArray *recipients;
 } Session;
 
+#define NO_SUCH_COMMAND "502 5.5.1 a command that there is not"
+/* The broker does not answer: it may, when the peer comes again. */
+#define NOBODY_TO_ASK "454 4.7.0 no password can be checked now; try again later"
+
 static void reset(Session *session)
 {
     session->in_mail = session->utf8 = FALSE;
     g_clear_pointer(&session->sender, g_free);
     g_ptr_array_set_size(session->recipients, 0);
+}
+
+/* Nobody is logged in; who has to be, has so long for it. */
+static void log_out(Session *session)
+{
+    g_clear_pointer(&session->name, g_free);
+    g_clear_pointer(&session->password, secret_free);
+    session->login_until =
+        session->host->login ? deadline_in_ms(session->host->login_timeout_ms) : 0;
 }
 
 /* ---- the wire ---- */
@@ -46,16 +65,21 @@ static void cut_off(Session *session)
     session->status = EX_TEMPFAIL;
 }
 
-static gboolean await(const Session *session, int fd, short events)
+/* Also a peer that never stops talking has to log in within its time. */
+static gboolean await_input(const Session *session)
 {
-    return deadline_wait(fd, events, deadline_in_ms(session->host->timeout_ms));
+    Deadline until = deadline_in_ms(session->host->timeout_ms);
+    if (session->login_until != 0)
+        until = MIN(until, session->login_until);
+    return deadline_left_ms(until) > 0 && deadline_wait(session->in, POLLIN, until);
 }
 
 static void flush(Session *session)
 {
     const GString *text = session->replies;
     for (gsize sent = 0; sent < text->len;) {
-        gboolean ready = await(session, session->out, POLLOUT);
+        gboolean ready =
+            deadline_wait(session->out, POLLOUT, deadline_in_ms(session->host->timeout_ms));
         gssize n = ready ? write(session->out, text->str + sent, text->len - sent) : -1;
         if (ready && n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -88,7 +112,7 @@ static gboolean fill(Session *session)
 {
     flush(session);
     while (!session->over) {
-        if (!await(session, session->in, POLLIN)) {
+        if (!await_input(session)) {
             reply(session, "421 4.4.2 nothing came for too long, closing");
             cut_off(session);
             break;
@@ -105,8 +129,8 @@ static gboolean fill(Session *session)
     return FALSE;
 }
 
-/* The next line without its end, in line. FALSE: there is none, or it is too long, which was told.
- */
+/* The next line without its end, in line, which has room for the longest: a password in it leaves
+ * no copy behind. FALSE: there is none, or it is too long, which was told. */
 static gboolean read_command(Session *session, GString *line)
 {
     gsize whole_len = 0;
@@ -155,14 +179,16 @@ static char *read_path(const char *argument, const char *prefix, const char **pa
     return end > start && (!*end || *end == ' ') ? g_strndup(start, (gsize)(end - start)) : NULL;
 }
 
-/* SIZE, BODY and SMTPUTF8 of MAIL. FALSE: the peer was told what is wrong. */
+/* SIZE, BODY, SMTPUTF8 and, where there is AUTH, the parameter of that name (RFC 4954 section 5),
+ * which is for relays, of MAIL. FALSE: the peer was told what is wrong. */
 static gboolean read_parameters(Session *session, const char *text)
 {
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
     for (char **word = words; *word; word++) {
         gint64 size = 0;
         if (!**word || g_ascii_strcasecmp(*word, "BODY=7BIT") == 0 ||
-            g_ascii_strcasecmp(*word, "BODY=8BITMIME") == 0)
+            g_ascii_strcasecmp(*word, "BODY=8BITMIME") == 0 ||
+            (session->host->login && g_ascii_strncasecmp(*word, "AUTH=", 5) == 0))
             continue;
         if (g_ascii_strcasecmp(*word, "SMTPUTF8") == 0) {
             session->utf8 = TRUE;
@@ -204,12 +230,32 @@ static void begin_mail(Session *session, const char *path)
         reply_error(session, fault);
 }
 
-static void do_mail(Session *session, const char *argument)
+/* Whether the peer may send. It is asked anew for each message: a name may have been removed since
+ * its login, and a connection lives as long as its peer likes. */
+static gboolean may_send(Session *session)
+{
+    const SmtpdHost *host = session->host;
+    if (!host->login)
+        return TRUE;
+    SmtpdLogin answer = session->name ? host->login(session->name, session->password, host->data)
+                                      : SMTPD_LOGIN_REFUSED;
+    if (answer == SMTPD_LOGIN_REFUSED) {
+        log_out(session);
+        reply_error(session, "530 5.7.0 log in first: AUTH PLAIN or AUTH LOGIN");
+    } else if (answer == SMTPD_LOGIN_UNKNOWN) {
+        reply(session, NOBODY_TO_ASK);
+    }
+    return answer == SMTPD_LOGIN_OK;
+}
+
+static void do_mail(Session *session, char *argument)
 {
     const char *parameters = NULL;
     g_autofree char *path = read_path(argument, "FROM:", &parameters);
     if (session->in_mail) {
         reply_error(session, "503 5.5.1 a message is begun already");
+    } else if (!may_send(session)) {
+        return;
     } else if (!path) {
         reply_error(session, "501 5.5.4 say MAIL FROM:<address>");
     } else if (read_parameters(session, parameters)) {
@@ -234,7 +280,7 @@ static void refuse_recipient(Session *session, const GError *error)
     reply(session, text->str);
 }
 
-static void do_rcpt(Session *session, const char *argument)
+static void do_rcpt(Session *session, char *argument)
 {
     const char *parameters = NULL, *fault = NULL;
     g_autoptr(GError) error = NULL;
@@ -283,29 +329,37 @@ static gboolean read_data(Session *session, int fd, const char **fault)
 
 /* What the code of sysexits.h means for a peer. Nothing is kept unless it is 0, so that what may
  * heal is for the peer to try again. */
-static const char *verdict(int status)
+static const char *verdict_of(int status)
 {
     switch (status) {
     case EX_OK:
         return "250 2.0.0 taken";
     case EX_USAGE:
     case EX_DATAERR:
-        return "554 5.6.0 the message is refused; standard error says why";
+        return "554 5.6.0 the message is refused";
     case EX_NOUSER:
     case EX_NOHOST:
-        return "550 5.1.1 a recipient is refused; standard error says why";
+        return "550 5.1.1 a recipient is refused";
     case EX_UNAVAILABLE: /* somebody may have it: another try would be a second copy */
-        return "554 5.3.0 look before you send it again; standard error says why";
+        return "554 5.3.0 look before you send it again";
     case EX_CANTCREAT:
     case EX_IOERR:
-        return "452 4.3.1 the message could not be kept; standard error says why";
+        return "452 4.3.1 the message could not be kept";
     case EX_NOPERM:
-        return "451 4.7.0 not authorized, nothing is kept; standard error says why";
+        return "451 4.7.0 not authorized, nothing is kept";
     case EX_CONFIG:
-        return "451 4.3.5 the configuration is wrong, nothing is kept; standard error says why";
+        return "451 4.3.5 the configuration is wrong, nothing is kept";
     default:
-        return "451 4.3.0 not now, nothing is kept; standard error says why";
+        return "451 4.3.0 not now, nothing is kept";
     }
+}
+
+static void reply_verdict(Session *session, int status)
+{
+    g_string_append(session->replies, verdict_of(status));
+    if (status != EX_OK)
+        g_string_append_printf(session->replies, "; %s says why", session->host->words_go_to);
+    g_string_append(session->replies, "\r\n");
 }
 
 static void take(Session *session, int fd)
@@ -313,10 +367,10 @@ static void take(Session *session, int fd)
     SmtpdMail mail = {.sender = session->sender, .recipients = session->recipients, .fd = fd};
     if (lseek(fd, 0, SEEK_SET) != 0) {
         (void)close(fd); /* has no name: it is gone by this */
-        reply(session, verdict(EX_IOERR));
+        reply_verdict(session, EX_IOERR);
         return;
     }
-    reply(session, verdict(session->host->take(&mail, session->host->data)));
+    reply_verdict(session, session->host->take(&mail, session->host->data));
 }
 
 static void do_data(Session *session)
@@ -346,9 +400,75 @@ static void do_data(Session *session)
     reset(session);
 }
 
+/* ---- who it is ---- */
+
+/* What was read up to here, with a password in it; what comes next stays. */
+static void wipe_read(Session *session)
+{
+    explicit_bzero(session->chunk, session->at);
+    explicit_bzero(session->chunk + session->len, CHUNK_LEN - session->len);
+}
+
+static void refuse_login(Session *session)
+{
+    reply_error(session, "535 5.7.8 the name or the password is wrong");
+    if (session->over || ++session->login_tries < SMTPD_LOGIN_TRIES_MAX)
+        return;
+    reply(session, "421 4.7.0 too many wrong passwords, closing");
+    cut_off(session);
+}
+
+static void log_in(Session *session, SmtpdAuth *auth)
+{
+    const SmtpdHost *host = session->host;
+    switch (host->login(auth->name, auth->password, host->data)) {
+    case SMTPD_LOGIN_OK:
+        session->name = g_steal_pointer(&auth->name);
+        session->password = g_steal_pointer(&auth->password);
+        session->login_until = 0;
+        reply(session, "235 2.7.0 you are logged in");
+        break;
+    case SMTPD_LOGIN_REFUSED:
+        refuse_login(session);
+        break;
+    case SMTPD_LOGIN_UNKNOWN:
+        reply(session, NOBODY_TO_ASK);
+        break;
+    }
+}
+
+static void do_auth(Session *session, char *argument)
+{
+    g_auto(SmtpdAuth) auth = {0};
+    const char *text = NULL;
+    if (!session->host->login) {
+        reply_error(session, NO_SUCH_COMMAND);
+        return;
+    }
+    if (session->name || session->in_mail) {
+        reply_error(session, session->name ? "503 5.5.1 you are logged in already"
+                                           : "503 5.5.1 a message is begun already");
+        return;
+    }
+    g_autoptr(GString) line = g_string_sized_new(SMTPD_COMMAND_MAX_LEN + 1);
+    SmtpdAuthStep step = smtpd_auth_begin(&auth, argument, &text);
+    while (step == SMTPD_AUTH_GOES_ON) {
+        reply(session, text);
+        if (!read_command(session, line))
+            break; /* it is over, or was told */
+        step = smtpd_auth_next(&auth, line->str, &text);
+    }
+    explicit_bzero(line->str, line->allocated_len);
+    wipe_read(session);
+    if (step == SMTPD_AUTH_SAID)
+        log_in(session, &auth);
+    else if (step == SMTPD_AUTH_REFUSED)
+        reply_error(session, text);
+}
+
 /* ---- commands ---- */
 
-static void do_ehlo(Session *session, const char *argument)
+static void do_ehlo(Session *session, char *argument)
 {
     if (!*argument) {
         reply_error(session, "501 5.5.4 say who you are");
@@ -357,11 +477,12 @@ static void do_ehlo(Session *session, const char *argument)
     reset(session);
     g_string_append_printf(session->replies,
                            "250-%s\r\n250-PIPELINING\r\n250-SIZE %" G_GINT64_FORMAT
-                           "\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n",
-                           session->host->host, session->host->size_max);
+                           "\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n%s250 SMTPUTF8\r\n",
+                           session->host->host, session->host->size_max,
+                           session->host->login ? "250-AUTH PLAIN LOGIN\r\n" : "");
 }
 
-static void do_helo(Session *session, const char *argument)
+static void do_helo(Session *session, char *argument)
 {
     reset(session);
     if (*argument)
@@ -370,13 +491,13 @@ static void do_helo(Session *session, const char *argument)
         reply_error(session, "501 5.5.4 say who you are");
 }
 
-static void do_rset(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_rset(Session *session, G_GNUC_UNUSED char *argument)
 {
     reset(session);
     reply(session, "250 2.0.0 forgotten");
 }
 
-static void do_data_command(Session *session, const char *argument)
+static void do_data_command(Session *session, char *argument)
 {
     if (*argument)
         reply_error(session, "501 5.5.4 DATA stands alone");
@@ -384,30 +505,30 @@ static void do_data_command(Session *session, const char *argument)
         do_data(session);
 }
 
-static void do_noop(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_noop(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "250 2.0.0 ok");
 }
 
-static void do_vrfy(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_vrfy(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "252 2.5.0 send it some mail");
 }
 
-static void do_help(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_help(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session,
           "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT; see postkey-send --help");
 }
 
-static void do_quit(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_quit(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "221 2.0.0 bye");
     session->over = TRUE;
 }
 
 /* A browser that was led to this socket: its text may hold anything that its page wanted. */
-static void do_http(Session *session, G_GNUC_UNUSED const char *argument)
+static void do_http(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "421 4.7.0 this is SMTP, closing");
     cut_off(session);
@@ -415,12 +536,12 @@ static void do_http(Session *session, G_GNUC_UNUSED const char *argument)
 
 static const struct {
     const char *verb;
-    void (*run)(Session *session, const char *argument);
+    void (*run)(Session *session, char *argument);
 } commands[] = {
     {"EHLO", do_ehlo},         {"HELO", do_helo},    {"MAIL", do_mail}, {"RCPT", do_rcpt},
     {"DATA", do_data_command}, {"RSET", do_rset},    {"NOOP", do_noop}, {"VRFY", do_vrfy},
     {"HELP", do_help},         {"QUIT", do_quit},    {"GET", do_http},  {"POST", do_http},
-    {"PUT", do_http},          {"CONNECT", do_http},
+    {"PUT", do_http},          {"CONNECT", do_http}, {"AUTH", do_auth},
 };
 
 static void run_command(Session *session, const GString *line)
@@ -434,31 +555,36 @@ static void run_command(Session *session, const GString *line)
         if (strlen(commands[i].verb) != verb_len ||
             g_ascii_strncasecmp(line->str, commands[i].verb, verb_len) != 0)
             continue;
-        g_autofree char *argument = g_strstrip(g_strdup(line->str + verb_len));
-        commands[i].run(session, argument);
+        char *argument = g_strdup(line->str + verb_len);
+        commands[i].run(session, g_strstrip(argument));
+        secret_wipe_bytes(argument, line->len - verb_len);
         return;
     }
-    reply_error(session, "502 5.5.1 a command that there is not");
+    reply_error(session, NO_SUCH_COMMAND);
 }
 
 int smtpd_serve(const SmtpdHost *host, int in, int out)
 {
     Session *session = g_new0(Session, 1);
-    g_autoptr(GString) line = g_string_new(NULL);
+    g_autoptr(GString) line = g_string_sized_new(SMTPD_COMMAND_MAX_LEN + 1);
     session->host = host;
     session->in = in;
     session->out = out;
     session->replies = g_string_new(NULL);
     session->recipients = g_ptr_array_new_with_free_func(g_free);
+    log_out(session);
     g_string_append_printf(session->replies, "220 %s ESMTP postkey\r\n", host->host);
-    while (!session->over)
+    while (!session->over) {
         if (read_command(session, line))
             run_command(session, line);
+        explicit_bzero(line->str, line->len); /* behind AUTH there is a password */
+    }
     flush(session);
     int status = session->status;
     reset(session);
+    log_out(session);
     g_ptr_array_unref(session->recipients);
     g_string_free(session->replies, TRUE);
-    g_free(session);
+    secret_wipe_bytes(session, sizeof *session);
     return status;
 }

@@ -3,14 +3,15 @@
  * keep or send, one after the other, and answers for each when that has happened.
  *
  * EHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT, VRFY, HELP; PIPELINING, 8BITMIME, SIZE,
- * ENHANCEDSTATUSCODES, SMTPUTF8; no AUTH: whoever holds the other end is trusted as whoever calls
+ * ENHANCEDSTATUSCODES, SMTPUTF8. AUTH (RFC 4954: PLAIN and LOGIN) where the host asks for a login,
+ * and then nothing is taken before it; else whoever holds the other end is trusted as whoever calls
  * postkey-send. Only CRLF "." CRLF ends a message (a bare LF is a line end of the text, never of
  * the message, so that no text can smuggle a command in); one whose end never comes is dropped. A
  * line of a command may end in LF alone.
  */
 #pragma once
 
-#include <glib.h>
+#include "secret.h"
 
 /* With its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more. */
 #define SMTPD_COMMAND_MAX_LEN ((gsize)4096)
@@ -21,17 +22,33 @@
 /* RFC 5321 section 4.5.3.2.7. */
 #define SMTPD_TIMEOUT_MS ((gint64)5 * 60 * 1000)
 
+/* How long a peer may take to log in; and how often it may be wrong. The host makes
+ * each wrong try take its time. */
+#define SMTPD_LOGIN_TIMEOUT_MS ((gint64)60 * 1000)
+#define SMTPD_LOGIN_TRIES_MAX 3U
+
 typedef struct {
     const char *sender;    /* reverse-path; "": none */
     GPtrArray *recipients; /* of char *, those that accept() made */
     int fd;                /* the message, at its start; without the dots of SMTP */
 } SmtpdMail;
 
+typedef enum {
+    SMTPD_LOGIN_OK,
+    SMTPD_LOGIN_REFUSED, /* the name or the password is wrong */
+    SMTPD_LOGIN_UNKNOWN, /* nobody can tell now */
+} SmtpdLogin;
+
 /* Who is served, and by whom; all borrowed. */
 typedef struct {
-    const char *host;  /* of the greeting */
-    gint64 size_max;   /* octets of a message */
-    gint64 timeout_ms; /* without a byte from the peer */
+    const char *host;        /* of the greeting */
+    gint64 size_max;         /* octets of a message */
+    gint64 timeout_ms;       /* without a byte from the peer */
+    const char *words_go_to; /* where a person reads why a message was refused */
+    /* Whether this is the password of that name; asked at AUTH, and again at each MAIL. NULL: the
+     * peer need not log in. */
+    SmtpdLogin (*login)(const char *name, const Secret *password, gpointer data);
+    gint64 login_timeout_ms; /* all in all, until it has */
     /* Adds whom address stands for to recipients (of char *, owned). FALSE: the peer is told; that
      * it may try again (POSTKEY_ERROR_IO), or with another message (POSTKEY_ERROR_THROTTLED: they
      * would be too many), or not at all. recipients are untouched then. */

@@ -420,6 +420,7 @@ SpoolEntry *spool_claim(const Spool *spool, const char *id, SpoolAnswer *answer,
 
 gboolean spool_entry_save(SpoolEntry *entry, GError **error)
 {
+    entry->marked = FALSE;
     return write_envelope(entry, error) && spool_folder_sync(&entry->spool->folder, error);
 }
 

@@ -42,6 +42,8 @@ typedef struct {
     const Spool *spool; /* outlives the entry */
     char *id;
     Envelope *envelope;
+    gboolean marked; /* the envelope on disk says, ahead of this one, that all who wait are in
+                        doubt: attempt_mark(). spool_entry_save() ends it */
     int eml_fd; /* read it with pread(); closing it gives the lock back: spool_entry_release() */
 } SpoolEntry;
 

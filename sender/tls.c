@@ -1,6 +1,7 @@
 #include "tls.h"
 
 #include "errors.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
@@ -318,4 +319,49 @@ char *tls_describe(const Tls *tls)
     return g_strdup_printf("%s, %s",
                            gnutls_protocol_get_name(gnutls_protocol_get_version(tls->session)),
                            gnutls_cipher_get_name(gnutls_cipher_get(tls->session)));
+}
+
+/* ---- what the server shows ---- */
+
+/* The organisation, else the common name, of who signed. Returns owned. */
+static char *issuer_of(gnutls_x509_crt_t certificate)
+{
+    static const char *const oids[] = {GNUTLS_OID_X520_ORGANIZATION_NAME,
+                                       GNUTLS_OID_X520_COMMON_NAME};
+    for (gsize i = 0; i < G_N_ELEMENTS(oids); i++) {
+        char name[256];
+        size_t len = sizeof name;
+        if (gnutls_x509_crt_get_issuer_dn_by_oid(certificate, oids[i], 0, 0, name, &len) == 0)
+            return log_printable(name, sizeof name);
+    }
+    return g_strdup("an authority without a name");
+}
+
+gboolean tls_certificate(const Tls *tls, TlsCertificate *certificate)
+{
+    unsigned n = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(tls->session, &n);
+    TlsCertificate read = {.chain = n, .ends_at = G_MAXINT64};
+    for (unsigned i = 0; chain && i < n; i++) {
+        gnutls_x509_crt_t one = NULL;
+        if (gnutls_x509_crt_init(&one) != 0)
+            break;
+        if (gnutls_x509_crt_import(one, &chain[i], GNUTLS_X509_FMT_DER) == 0) {
+            read.ends_at = MIN(read.ends_at, gnutls_x509_crt_get_expiration_time(one));
+            if (i == 0) {
+                read.issuer = issuer_of(one);
+                read.from_at = gnutls_x509_crt_get_activation_time(one);
+            }
+        }
+        gnutls_x509_crt_deinit(one);
+    }
+    if (!read.issuer)
+        return FALSE;
+    *certificate = read;
+    return TRUE;
+}
+
+void tls_certificate_clear(TlsCertificate *certificate)
+{
+    g_free(certificate->issuer);
 }

@@ -65,3 +65,16 @@ gssize tls_write(Tls *tls, const char *bytes, gsize len, GError **error);
 
 /* "TLS1.3, AES-256-GCM", for the trace. Returns owned. */
 char *tls_describe(const Tls *tls);
+
+/* What the server shows of itself, after the handshake has ended. */
+typedef struct {
+    char *issuer;   /* who vouches for the server, fit to be printed */
+    guint chain;    /* how many certificates it sent */
+    gint64 from_at; /* Unix seconds: since when the server's own is valid */
+    gint64 ends_at; /* when the first one of the chain ends */
+} TlsCertificate;
+
+/* Fills in certificate. FALSE: there is none to be read. */
+gboolean tls_certificate(const Tls *tls, TlsCertificate *certificate);
+void tls_certificate_clear(TlsCertificate *certificate);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TlsCertificate, tls_certificate_clear)

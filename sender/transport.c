@@ -252,6 +252,11 @@ gboolean transport_is_encrypted(const Transport *transport)
     return transport->tls_stands;
 }
 
+const Tls *transport_tls(const Transport *transport)
+{
+    return transport->tls_stands ? transport->tls : NULL;
+}
+
 /* ---- bytes ---- */
 
 /* What came of moving bytes without waiting, in the place of their number. */

@@ -69,6 +69,9 @@ gboolean transport_start_tls(Transport *transport, Deadline deadline, GError **e
 
 gboolean transport_is_encrypted(const Transport *transport);
 
+/* TLS itself, to be looked at; NULL: it is plain. Borrowed from the transport. */
+const Tls *transport_tls(const Transport *transport);
+
 /* Adds to the flight; it leaves when TRANSPORT_FLIGHT_LEN is full or by transport_flush().
  * POSTKEY_ERROR_UNAVAILABLE when it has to leave and cannot; then its end has not reached the
  * server.

@@ -85,6 +85,8 @@ MEANS(token_refused, ACCOUNT, NEW_TOKEN, 0,
       AUTHORIZE_AGAIN);
 MEANS(encryption_wanted, OURS, GIVE_UP, 0, "the server wants encryption before the login",
       REPORT_IT);
+MEANS(starttls_first, OURS, GIVE_UP, 0, "a program spoke of login or mail before it began TLS",
+      "let the program begin with STARTTLS on port 587, or with TLS on port 465; postkey does");
 MEANS(login_wanted, ACCOUNT, NEW_TOKEN, 0,
       "the server wants a login, or does not recognise the one we made", AUTHORIZE_AGAIN);
 MEANS(mechanism_unknown, ACCOUNT, GIVE_UP, 0,
@@ -267,6 +269,7 @@ const DiagnosisRow diagnosis_rows[] = {
     {ANYWHERE, "google", 535, NULL, NULL, &google_token_refused},
     {ANYWHERE, NULL, 535, NULL, NULL, &token_refused},
     {AT_LOGIN, NULL, 538, NULL, NULL, &encryption_wanted},
+    {ANYWHERE, NULL, 530, NULL, "STARTTLS command first", &starttls_first},
     {ANYWHERE, NULL, 530, "5.7.0", NULL, &login_wanted},
     {ANYWHERE, NULL, 530, NULL, NULL, &login_wanted},
     {IN(DIAGNOSIS_AUTH), NULL, 504, NULL, NULL, &mechanism_unknown},

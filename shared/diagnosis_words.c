@@ -42,6 +42,13 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("SSL_ERROR_SYSCALL", NETWORK, TRY_LATER, 0,
           "the other side, or something on the way, cut the connection in the midst of TLS",
           "try again; where it happens each time, another port or network"),
+    WORDS(
+        "unexpectedly closed", NETWORK, TRY_LATER, 0,
+        "the other side cut the connection: it is busy, or takes nothing without TLS on this port",
+        "try again; look that \"tls\" goes with port 465 and \"starttls\" with 587"),
+    WORDS("non-properly terminated", NETWORK, TRY_LATER, 0,
+          "the other side, or something on the way, cut the connection in the midst of TLS",
+          "try again; where it happens each time, another port or network"),
     WORDS("no route to host", NETWORK, TRY_LATER, 0, "there is no way to this machine from here",
           "check the network of this machine"),
     WORDS("network is unreachable", NETWORK, TRY_LATER, 0,
@@ -87,6 +94,16 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("hostname mismatch", NETWORK, GIVE_UP, 0,
           "the certificate is of another server than the one asked for",
           "name the server as its certificate does; never switch the check off"),
+    WORDS("handshake fail", NETWORK, GIVE_UP, 0,
+          "the two sides have no version of TLS, or no cipher, in common, or the server wants a "
+          "certificate of the client",
+          "check server and port; an old program or server (before TLS 1.2) has to be replaced"),
+    WORDS("STARTTLS command first", OURS, GIVE_UP, 0,
+          "a program spoke of login or mail before it began TLS",
+          "let the program begin with STARTTLS on port 587, or with TLS on port 465; postkey does"),
+    WORDS("AUTH extension not supported", NETWORK, GIVE_UP, 0,
+          "the server offers no login: most servers do so only under TLS, and port 25 never does",
+          "let the program begin with STARTTLS on port 587, or with TLS on port 465; postkey does"),
     WORDS("wrong version number", NETWORK, GIVE_UP, 0,
           "one side speaks TLS and the other does not yet: \"tls\" belongs to port 465, "
           "\"starttls\" to 587",
@@ -117,6 +134,10 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("AADSTS53003", ACCOUNT, GIVE_UP, 0,
           "conditional access of the organisation forbids this way to sign in (often device codes)",
           "\"postkey authorize ADDRESS --flow browser\", or ask the administrator"),
+    WORDS("AADSTS50194", ACCOUNT, GIVE_UP, 0,
+          "the OAuth client is registered for one organisation alone, and was looked for in all",
+          "name that tenant in the endpoints of [provider microsoft], or register the client for "
+          "all"),
     WORDS("AADSTS700016", ACCOUNT, GIVE_UP, 0,
           "the OAuth client is not registered in the organisation that was asked",
           "compare client ID and tenant with the registration; one for a single organisation needs "
@@ -124,9 +145,11 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("AADSTS65001", ACCOUNT, GIVE_UP, 0, "nobody has consented to this OAuth client",
           AUTHORIZE_AGAIN),
     WORDS("AADSTS", ACCOUNT, GIVE_UP, 0,
-          "Microsoft wants the person to sign in again: the grant ended, or a second factor is "
-          "missing",
-          AUTHORIZE_AGAIN),
+          "Microsoft refuses the sign-in or its renewal; mostly the grant has ended, or a second "
+          "factor "
+          "is missing",
+          AUTHORIZE_AGAIN
+          "; https://login.microsoftonline.com/error says what the number stands for"),
     WORDS("invalid_rapt", ACCOUNT, GIVE_UP, 0,
           "the account's organisation wants the person to sign in afresh from time to time",
           AUTHORIZE_AGAIN),
@@ -160,6 +183,11 @@ const DiagnosisWords diagnosis_words[] = {
     WORDS("invalid device flow scope", ACCOUNT, GIVE_UP, 0,
           "Google gives no mail scope to the device flow, whoever asks",
           "\"postkey authorize\" goes on in the browser by itself; --flow browser starts there"),
+    WORDS("invalid_request", ACCOUNT, GIVE_UP, 0,
+          "the provider misses something in the request to sign in, or allows it no longer: old "
+          "tools ask "
+          "Google for a way back (\"out of band\") that has ended",
+          "sign in with \"postkey authorize ADDRESS\" and a client of the type \"Desktop app\""),
     WORDS("invalid_scope", ACCOUNT, GIVE_UP, 0,
           "the provider does not give these scopes to this client, or in this way",
           "check scopes= in the provider's section, and the scopes in the provider's console"),
@@ -260,6 +288,22 @@ const DiagnosisWords diagnosis_words[] = {
           "the server does not accept the login: a password where a token belongs, a token that is "
           "over, or one of another account",
           AUTHORIZE_AGAIN),
+    WORDS("AUTHENTICATE failed", ACCOUNT, NEW_TOKEN, 0,
+          "the IMAP server does not accept the login: a password where a token belongs, a token "
+          "that is "
+          "over or not for IMAP, or IMAP is switched off for the mailbox",
+          "let the mail client ask for each login: \"postkey token ADDRESS\"; authorize with --for "
+          "smtp,imap"),
+    WORDS("AUTHENTICATIONFAILED", ACCOUNT, NEW_TOKEN, 0,
+          "the IMAP server does not accept the login: a password where a token belongs, or a token "
+          "that "
+          "is over or not for IMAP",
+          "let the mail client ask for each login: \"postkey token ADDRESS\"; authorize with --for "
+          "smtp,imap"),
+    WORDS(
+        "IMAP access is disabled", ACCOUNT, GIVE_UP, 0,
+        "IMAP is switched off for the mailbox or its organisation; the token is not to blame",
+        "ask the administrator: admin.google.com, Apps, Google Workspace, Gmail, End user access"),
     WORDS("application-specific password", ACCOUNT, GIVE_UP, 0,
           "the server takes no ordinary password for this account", AUTHORIZE_AGAIN),
     WORDS("less secure app", ACCOUNT, GIVE_UP, 0,

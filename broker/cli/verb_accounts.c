@@ -30,6 +30,14 @@ static const char *state_in_words(const char *state)
     return state;
 }
 
+/* What the ledger holds back waits, however well the account is. */
+static const char *condition_of(const cJSON *account)
+{
+    const char *state = json_string_or(account, "state", "?");
+    gboolean full = json_int_or(account, "room_at", -1) >= 0;
+    return full && strcmp(state, "ready") == 0 ? "quota full" : state_in_words(state);
+}
+
 static char *printable_member(const cJSON *account, const char *key)
 {
     const char *text = json_string_or(account, key, NULL);
@@ -85,7 +93,8 @@ static void add_notes(Table *table, const cJSON *account)
         g_autofree char *date = times_date(room_at);
         g_autofree char *clock = times_clock(room_at);
         g_autofree char *note = g_strdup_printf(
-            "it has sent all it may for now; there is room again on %s at %s", date, clock);
+            "quota full until %s, %s: it has sent all it may for now; there is room again then",
+            date, clock);
         table_add_note(table, note);
     }
     gboolean unsaved = FALSE;
@@ -104,8 +113,7 @@ static void add_account(Table *table, const cJSON *account, gint64 now)
     g_autofree char *name = printable_member(account, "account");
     g_autofree char *address = printable_member(account, "address");
     g_autofree char *provider = provider_in_words(account);
-    g_autofree char *state =
-        output_printable(state_in_words(json_string_or(account, "state", "?")));
+    g_autofree char *state = output_printable(condition_of(account));
     gint64 token_expires = json_int_or(account, "token_expires", -1);
     gint64 authorization_expires = json_int_or(account, "authorization_expires", -1);
     /* An idle account's token has ended and nobody minds: the next program gets a new one. */
@@ -165,7 +173,9 @@ const Verb verb_accounts = {
         "replaces it in time. AUTHORIZED FOR is how long until somebody has to sign in\n"
         "again, where the provider limits it (Google: 7 days while the project is in\n"
         "\"Testing\"). SENT is how many messages went out through this broker in the last\n"
-        "24 hours, and how many may.\n"
+        "24 hours, and how many may; with \"quota full\" what is left waits until the moment\n"
+        "said (postkey-queue list). Whether the credential is there and can be read is\n"
+        "looked at each time, without asking anybody.\n"
         "\n"
         "  postkey accounts\n"
         "  postkey accounts --json | jq -r '.[] | select(.state != \"ready\") | .account'\n",

@@ -38,8 +38,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pasted, pasted_clear)
 /* The reply in words, wherever it stands in a log line; a port is none. FALSE: there is none. */
 static gboolean find_reply(const char *words, Pasted *pasted)
 {
-    static const char pattern[] = "(?:^|[^0-9.])(?!443|465|587)([45][0-9]{2})[ "
-                                  "-]+(?:#?([245]\\.[0-9]{1,3}\\.[0-9]{1,3})\\b)?[ :]*(.*)";
+    /* The quote: Python shows a reply as (535, b'5.7.8 ...'). */
+    static const char pattern[] = "(?:^|[^0-9.])(?!443|465|587)([45][0-9]{2})(?:[ -]+|, b?['\"])"
+                                  "(?:#?([245]\\.[0-9]{1,3}\\.[0-9]{1,3})\\b)?[ :]*(.*)";
     g_autoptr(GRegex) regex = g_regex_new(pattern, G_REGEX_DOTALL, 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
     g_autofree char *padded = g_strconcat(words, " ", NULL);
@@ -59,11 +60,11 @@ static const struct {
     const char *enhanced;
     guint code;
 } usual_codes[] = {
-    {"5.7.8", 535},   {"5.7.139", 535}, {"5.7.3", 535}, {"5.7.9", 534}, {"5.7.14", 534},
-    {"5.7.0", 530},   {"5.7.11", 538},  {"4.7.0", 454}, {"5.3.4", 552}, {"5.2.3", 552},
-    {"5.2.2", 552},   {"4.2.2", 452},   {"4.5.3", 452}, {"4.3.2", 432}, {"4.7.28", 421},
-    {"5.1.2", 553},   {"5.5.1", 503},   {"5.5.2", 500}, {"5.5.4", 501}, {"5.6.0", 554},
-    {"5.2.252", 554},
+    {"5.7.8", 535},  {"5.7.139", 535}, {"5.7.3", 535},  {"5.7.9", 534}, {"5.7.14", 534},
+    {"5.7.0", 530},  {"5.7.57", 530},  {"5.7.11", 538}, {"4.7.0", 454}, {"5.3.4", 552},
+    {"5.2.3", 552},  {"5.2.2", 552},   {"4.2.2", 452},  {"4.5.3", 452}, {"4.3.2", 432},
+    {"4.7.28", 421}, {"5.1.2", 553},   {"5.5.1", 503},  {"5.5.2", 500}, {"5.5.4", 501},
+    {"5.6.0", 554},  {"5.2.252", 554},
 };
 
 static guint usual_code(const char *enhanced)
@@ -274,7 +275,9 @@ const Verb verb_explain = {
     .teaching =
         "Takes a reply as it stands in a log or on the terminal, or the words of an error of the "
         "network,\n"
-        "of TLS or of OAuth. Asks nobody: no broker and no network are needed.\n"
+        "of TLS, of OAuth, of a sign-in page or of the keyring. Asks nobody: no broker and no "
+        "network\n"
+        "are needed.\n"
         "\n"
         "  postkey explain '535 5.7.8'\n"
         "  postkey explain '550-5.4.5 Daily user sending limit exceeded.' --provider google\n"

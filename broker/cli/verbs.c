@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include "complete.h"
+#include "completion.h"
 #include "errors.h"
 #include "help.h"
 #include "output.h"
@@ -37,11 +39,16 @@ const Verb *const verbs[] = {
     &verb_monitor,
     &verb_metrics,
     &verb_explain,
+    &verb_doctor,
     &verb_client,
     &verb_client_import,
     &verb_client_set,
     &verb_client_list,
     &verb_client_remove,
+    &verb_local,
+    &verb_local_add,
+    &verb_local_list,
+    &verb_local_remove,
     &verb_store,
     &verb_store_status,
     &verb_store_init,
@@ -136,6 +143,8 @@ gboolean verbs_run(char *const *words, guint count, GError **error)
     }
     if (strcmp(rest[0], "--help") == 0 || strcmp(rest[0], "-h") == 0)
         return help_print_all(verbs, error);
+    if (strcmp(words[0], COMPLETION_OPTION) == 0)
+        return complete_print(verbs, words + 1, count - 1, error);
     if (strcmp(rest[0], "--version") == 0)
         return output_answer("postkey " POSTKEY_VERSION "\n", error);
     const Verb *verb = verbs_find(rest, left, &taken);

@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include "complete.h"
+#include "completion.h"
 #include "errors.h"
 #include "help.h"
 #include "paths.h"
@@ -96,6 +98,8 @@ static gboolean is_scope(const char *word)
 
 int verbs_run(char *const *words, guint count, GError **error)
 {
+    if (count > 1 && strcmp(words[0], COMPLETION_OPTION) == 0)
+        return print(complete_answer(verbs, words + 1, count - 1), error);
     guint scopes = 0;
     while (scopes < count && is_scope(words[scopes]))
         scopes++;

@@ -1,10 +1,9 @@
 """Debian's Postfix as processes of our own: one that takes mail as a submission server does, and some that relay to it.
 
-They live in folders of ours, on free ports of the loopback; no service of the system is touched. They need root: each
-program of Postfix becomes its own user."""
+They live in folders of ours, on free ports of the loopback; no service of the system is touched, and none is installed.
+They need root: each program of Postfix becomes its own user."""
 import base64
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ import threading
 import time
 
 from processes import PATIENCE, reap
+from real import packages
 
 SERVICES = """{smtpd}
 postlog unix-dgram n - n - 1 postlogd
@@ -40,16 +40,7 @@ showq unix n - n - - showq
 
 def why_not():
     """Why it cannot be measured here; None where it can."""
-    if os.geteuid() != 0:
-        return "needs root"
-    for name in ("postfix", "openssl"):
-        if shutil.which(name) is None:
-            return f"{name} is not installed"
-    try:
-        pwd.getpwnam("postfix")
-    except KeyError:
-        return "there is no user postfix"
-    return None
+    return packages.why_not() or (None if shutil.which("openssl") else "openssl is not installed")
 
 
 def free_port():
@@ -96,15 +87,16 @@ class Auth(threading.Thread):
 
 
 class Postfix:
-    """One instance. settings go into its main.cf."""
+    """One instance, that ends with its context. settings go into its main.cf."""
 
     def __init__(self, folder, smtpd="", **settings):
         self.folder, self.log, self.config = folder, os.path.join(folder, "log"), os.path.join(folder, "etc")
         for name in ("etc", "queue", "data"):
             os.makedirs(os.path.join(folder, name))
         os.chmod(folder, 0o755)
-        shutil.chown(os.path.join(folder, "data"), "postfix")
-        settings = {"compatibility_level": "3.6", "queue_directory": os.path.join(folder, "queue"),
+        os.chown(os.path.join(folder, "data"), packages.USERS["postfix"], -1)
+        meta = os.path.join(packages.ROOT, "etc/postfix")
+        settings = {"compatibility_level": "3.6", "meta_directory": meta, "queue_directory": os.path.join(folder, "queue"),
                     "data_directory": os.path.join(folder, "data"), "maillog_file": self.log,
                     "maillog_file_prefixes": "/tmp, /var", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4",
                     "myhostname": "postfix.test", "mydestination": "", "alias_maps": "", "alias_database": "",
@@ -120,10 +112,14 @@ class Postfix:
             f.write(text)
 
     def run(self, *argv):
-        done = subprocess.run([argv[0], "-c", self.config, *argv[1:]], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(packages.in_view(argv[0], "-c", self.config, *argv[1:]), capture_output=True, text=True,
+                              timeout=PATIENCE)
         assert done.returncode == 0, (argv, done.stderr, self.text())
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         os.kill(self.pid, signal.SIGTERM)
         reap(self.pid)
 
@@ -188,7 +184,8 @@ class Relay(Postfix):
         since = self.end_of_log()
         for _ in range(times):
             with open(message, "rb") as f:
-                subprocess.run(["sendmail", "-C", self.config, "-i", "-f", sender, recipient], stdin=f, check=True)
+                subprocess.run(packages.in_view("sendmail", "-C", self.config, "-i", "-f", sender, recipient), stdin=f,
+                               check=True)
         self.wait_for("status=deferred", times, since)
 
     def flush(self):

@@ -7,9 +7,9 @@ from processes import adopt_orphans
 from real.server import Server
 from world import BUILD, World
 
-NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze")
-PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "git-credential-postkey", "tests/small-google",
-            "tests/clock-shim.so", "tests/killer")
+NEEDED = ("dbus-daemon", "gnome-keyring-daemon", "gdbus", "chromedriver", "systemd-analyze", "dnsmasq")
+PROGRAMS = ("postkey", "postkey-broker", "postkey-send", "postkey-queue", "postkey-doctor", "git-credential-postkey",
+            "tests/small-google", "tests/clock-shim.so", "tests/killer")
 
 
 def pytest_configure(config):

@@ -199,6 +199,22 @@ def test_notices_are_asked_for_with_and_without_the_queue(mailer, way):
     assert "NOTIFY=FAILURE,DELAY" in one["rcpt_params"][0] and "NOTIFY=NEVER" in two["rcpt_params"][0]
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+def test_who_wants_to_know_of_success_is_told_once_whoever_makes_the_report(ready, by_server):
+    """RFC 3461 section 5.2.2: Gmail makes none."""
+    mailer = Mailer(ready)
+    if by_server:
+        mailer.google.set({"smtp.extensions": ["STARTTLS", "AUTH", "SIZE", "PIPELINING", "CHUNKING", "DSN"]})
+    assert mailer.send("-N", "success", "-V", "id7", A, B, deliver="auto").code == 0
+    assert mailer.send("-N", "failure", C, deliver="auto").code == 0
+    wait_until(lambda: not ready.envelopes(), "the queue is empty")
+    reports = [mail for mail in mailer.mails() if mail["mail_from"] == ""]
+    assert len(mailer.mails()) == 2 + len(reports) and len(reports) == (0 if by_server else 1)
+    for report in reports:
+        assert report["recipients"] == [ME] and report["bytes"].count(b"Action: relayed") == 2
+        assert b"Original-Envelope-Id: id7" in report["bytes"] and C.encode() not in report["bytes"]
+
+
 # ---- programs of servers ----
 
 

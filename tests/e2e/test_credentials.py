@@ -216,7 +216,7 @@ def test_a_locked_keyring_is_said_to_the_session(world):
         line.send("OpenSession", ["more"], account=ME)
         line.receive()
         assert line.receive()["error"].endswith(".KeyringLocked")
-    assert world.account()["state"] == "ready" and world.account()["connections"] == 0
+    assert world.account()["state"] == "keyring_locked" and world.account()["connections"] == 0
 
 
 def test_an_idle_account_with_an_app_password_is_left_alone(world):

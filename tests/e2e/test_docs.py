@@ -1,6 +1,7 @@
-"""The pages of the documentation say what there is: links lead somewhere, every page can be found, commands have the verbs
-and options that the manual has (test_manual.py compares that with the programs), configurations are taken, errors are
-explained as `postkey explain` does, and what a newcomer types at Google and Microsoft works against the small Google."""
+"""The pages of the documentation say what there is: links lead somewhere, every page can be found, commands have the
+verbs and options that the manual has (test_manual.py compares that with the programs), configurations are taken, errors
+are explained as `postkey explain` does, and what a newcomer types at Google and Microsoft works against the small
+Google."""
 import glob
 import html
 import json
@@ -21,26 +22,30 @@ PAGES = sorted(os.path.relpath(path, SOURCES) for path in
 INDEX = "docs/README.md"
 
 
-def without_code(text):
-    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    return re.sub(r"`[^`\n]*(?:\n[^`\n]+)?`", "", re.sub(r"^    .*$", "", text, flags=re.M))
+FENCED = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
+INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4,}.*\n|\n(?= {4}))+)")
 
 
 def blocks(text):
-    """The lines that are shown as they are: indented or fenced."""
-    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
-    rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    indented = ["\n".join(line.strip() for line in block.strip("\n").split("\n"))
-                for block in re.findall(r"(?:(?<=\n\n)|\A)((?: {4,}.*\n|\n(?= {4}))+)", rest)]
-    return fenced + indented
+    """What is shown as it is, indented or fenced, without its indentation; a line that goes on behind \\ is one."""
+    found = FENCED.findall(text) + INDENTED.findall(FENCED.sub("", text))
+    return [re.sub(r" *\\\n", " ", "\n".join(line.strip() for line in block.strip("\n").split("\n"))) for block in found]
+
+
+def prose(text):
+    """The rest, in which code stands between backticks."""
+    return re.sub(r"^    .*$", "", FENCED.sub("", text), flags=re.M)
+
+
+CODE = re.compile(r"`([^`\n]*(?:\n[^`\n]+)?)`")
 
 
 # ---- links ----
 
 
 def anchors(text):
-    """Those that GitHub gives to the headings."""
-    found = set()
+    """Those that GitHub gives to the headings, and those that are written."""
+    found = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\">", text))
     for heading in re.findall(r"^#+ (.*)$", text, re.M):
         name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
         number = 0
@@ -52,7 +57,7 @@ def anchors(text):
 
 def links(name):
     """(file, anchor) of each relative link of a page, the file from the top of the tree."""
-    text = without_code(source(name))
+    text = CODE.sub("", prose(source(name)))
     found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|srcset|href)=\"([^\"]+)\"", text)
     for link in found:
         if not re.match(r"[a-z]+:", link):
@@ -75,6 +80,8 @@ def test_every_page_can_be_found_from_the_index():
         seen.add(name)
         ahead += {path for path, _ in links(name) if path.endswith(".md")} - seen
     assert set(PAGES) <= seen
+    manual = {f"docs/man/{name}" for name in os.listdir(os.path.join(SOURCES, "docs/man"))}
+    assert manual <= {path for path, _ in links(INDEX)}
 
 
 # ---- commands ----
@@ -84,20 +91,18 @@ OPTIONS = {"postkey-send": flags(page("postkey-send.1")), "postkey-broker": flag
 EVERYWHERE = {"--help", "--version", "--user", "--system"}
 
 
+# A program at the place of a command, not in a path or an address, and what follows to the end of the command.
+COMMAND = re.compile(r"(?:(?<=bin/)|(?<![\w./@-]))(postkey(?:-send|-queue|-broker)?)(?: (?! )|$)([^|;&<>\"')]*)")
+
+
 def commands(text):
     """(program, its words) wherever one is written, in a block or in a line."""
-    shown = ["\n".join(re.sub(r"\\\n\s*", "", block).split("\n")) for block in blocks(text)]
-    plain = "\n".join(line for line in text.split("\n") if not line.startswith("    "))
-    shown += [re.sub(r"\s+", " ", code) for code in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", plain,
-                                                                                    flags=re.M | re.S))]
-    for code in shown:
-        for line in code.split("\n"):
-            if line.lstrip().startswith("#"):
-                continue
-            for found in re.finditer(r"(?:(?<=bin/)|(?<![\w./@-]))(postkey(?:-send|-queue|-broker)?)(?: (?! )|$)([^|;&<>\"')]*)",
-                                     line):
-                words = re.split(r" {2,}| # ", found.group(2))[0].split()
-                yield found.group(1), [word for word in words if word not in ("--user", "--system")]
+    lines = [line for block in blocks(text) for line in block.split("\n") if not line.startswith("#")]
+    lines += [re.sub(r"\s+", " ", code) for code in CODE.findall(prose(text))]
+    for line in lines:
+        for name, rest in COMMAND.findall(line):
+            words = re.split(r" {2,}| # ", rest)[0].split()  # a column of remarks, a comment
+            yield name, [word for word in words if word not in ("--user", "--system")]
 
 
 def wrong_with(name, words):
@@ -199,11 +204,14 @@ def test_the_page_has_every_error_that_explain_knows_by_its_words():
     assert len(known) > 60 and [words for words in known if words.lower() not in headings] == []
 
 
-@pytest.mark.parametrize("code", """421 4.3.0,421 4.7.0,421 4.7.28,450 4.2.1,451 4.3.0,452 4.2.2,452 4.5.3,454 4.7.0,535 5.7.8,
-    534 5.7.9,534 5.7.14,530 5.7.0,550 5.4.5,550 5.1.1,550 5.2.1,553 5.1.2,552 5.2.3,552 5.3.4,554 5.6.0,554 5.7.0,550 5.7.1,
-    550 5.7.26,503,504,555 5.5.2,429,535 5.7.139,535 5.7.3,432 4.3.2,554 5.2.252""".split(","))
-def test_the_page_has_every_reply_that_people_meet(code):
-    assert any(text.replace("-", " ").startswith(code.strip()) for text, *_ in explained())
+REPLIES = """421 4.3.0, 421 4.7.0, 421 4.7.28, 450 4.2.1, 451 4.3.0, 452 4.2.2, 452 4.5.3, 454 4.7.0, 535 5.7.8,
+    534 5.7.9, 534 5.7.14, 530 5.7.0, 550 5.4.5, 550 5.1.1, 550 5.2.1, 553 5.1.2, 552 5.2.3, 552 5.3.4, 554 5.6.0,
+    554 5.7.0, 550 5.7.1, 550 5.7.26, 503, 504, 555 5.5.2, 429, 535 5.7.139, 535 5.7.3, 432 4.3.2, 554 5.2.252"""
+
+
+def test_the_page_has_every_reply_that_people_meet():
+    there = [text.replace("-", " ") for text, *_ in explained()]
+    assert [code for code in re.split(r",\s*", REPLIES) if not any(text.startswith(code) for text in there)] == []
 
 
 # ---- what a newcomer types ----
@@ -211,10 +219,8 @@ def test_the_page_has_every_reply_that_people_meet(code):
 
 def typed(name, heading):
     """The commands of a page's section, without those in SKIPPED."""
-    text = re.split(r"^#+ ", re.split(rf"^## {re.escape(heading)}\n", source(name), flags=re.M)[1].replace("\n### ", "\n"),
-                    flags=re.M)[0]
-    lines = [line for block in blocks(text) for line in block.replace("\\\n", " ").split("\n")
-             if re.match(r"postkey|printf", line)]
+    text, = [part for part in re.split(r"^## ", source(name), flags=re.M) if part.startswith(f"{heading}\n")]
+    lines = [line for block in blocks(text) for line in block.split("\n") if re.match(r"postkey|printf", line)]
     return [line for line in lines if not line.startswith(SKIPPED)]
 
 
@@ -289,6 +295,19 @@ def test_a_robot_at_microsoft_types_the_page(at_microsoft):
     line, = typed("docs/setting-up/microsoft.md", "A client by itself")
     at_microsoft.type(line.replace(CLIENT_ID, APP[0]).replace("--tenant example.com", "--tenant test-tenant")).ok()
     assert at_microsoft.accounts()["robot@example.com"]["kind"] == "client_credentials"
+
+
+def test_a_server_without_oauth_gets_a_password_as_the_page_says(newcomer):
+    you = "you@example.com"
+    newcomer.google.set({"smtp.app_password": "of-the-mailbox", "identity.email": "you"})
+    text, = [block for block in blocks(source("docs/setting-up/others.md")) if "none.invalid" in block]
+    here = f"smtp={newcomer.submissions}\nca_file={newcomer.google.at['ca_file']}"
+    newcomer.write_config(re.sub("smtp=.*", here, text))
+    command, = [line for block in blocks(source("docs/setting-up/others.md")) for line in block.split("\n")
+                if "--login you" in line]
+    newcomer.type(f"printf of-the-mailbox | {command.replace('app-password', 'app-password --fd 0')}").ok()
+    newcomer.send("--account", you, you).ok()
+    assert [(mail["user"], mail["mechanism"]) for mail in newcomer.google.mails()] == [("you", "PLAIN")]
 
 
 # ---- pictures ----

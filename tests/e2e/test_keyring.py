@@ -1,5 +1,6 @@
 """The keyring: not there, locked, gone in the middle, and never a prompt that nobody asked for."""
 import os
+import re
 import signal
 import subprocess
 import time
@@ -54,6 +55,36 @@ def test_without_a_keyring_nothing_can_be_authorized(how):
         going.press()
         going.result().failed(5, "out of reach", "postkey help store")
         assert world.accounts() == {}
+
+
+def test_accounts_says_what_is_so_of_the_keyring_and_never_asks(ready):
+    world = ready
+    monitor = watch_prompts(world)
+    assert world.token() and world.account()["state"] == "ready"
+    asked = world.google.count("http.token")
+    world.lock_keyring()
+    account = world.account()
+    assert account["state"] == "keyring_locked" and "locked" in account["reason"] and "unlock" in account["hint"]
+    listed = world.postkey("accounts").ok()
+    assert "keyring locked" in listed and "postkey unlock" in listed
+    assert_unasked(world, monitor)
+    world.restart_keyring(unlock=True)
+    wait_until(lambda: world.account()["state"] == "ready", "it is ready again")
+    os.kill(world.keyring.process.pid, signal.SIGSTOP)
+    try:
+        assert world.account()["state"] == "ready", "what does not answer says nothing else"
+    finally:
+        os.kill(world.keyring.process.pid, signal.SIGCONT)
+    item = f"account/{ME}"
+    path = next(p for p in re.findall(r"/org/\S+?/\d+", world.secret_service(
+        "org.freedesktop.Secret.Service.SearchItems", "{}")) if item in world.secret_service(
+            "org.freedesktop.DBus.Properties.Get", "org.freedesktop.Secret.Item", "Attributes", path=p))
+    world.secret_service("org.freedesktop.Secret.Item.Delete", path=path)
+    account = world.account()
+    assert account["state"] == "authorization_required" and "no longer in the store" in account["reason"]
+    assert world.google.count("http.token") == asked, "nobody asked the provider"
+    world.stop_part(world.keyring)
+    assert world.account()["state"] == "unavailable"
 
 
 @pytest.mark.parametrize("what", ["keyring", "bus"])

@@ -96,7 +96,8 @@ def test_a_full_account_exits_75_and_says_when_there_is_room(limited):
     assert 0 <= said - before - 24 * 3600 < 60
     assert world.google.commands("auth") == logins, "nobody logs in for nothing"
     assert abs(world.account()["room_at"] - said) <= 3
-    assert "there is room again" in world.postkey("accounts").ok()
+    listed = world.postkey("accounts").ok()
+    assert re.search(rf"{re.escape(ME)} .* quota full ", listed) and re.search(r"quota full until \S+, \S+: ", listed)
     assert "throttled" in world.broker_log()
 
 

@@ -178,7 +178,7 @@ def authorized(reader):
 
 
 def test_every_page_has_examples_and_says_why_one_is_not_run():
-    assert len(PAGES) == 7
+    assert len(PAGES) == 8
     for name in PAGES:
         assert any(why is None for why, _ in blocks(name)), name
         assert all(why is None or len(why) > 10 for why, _ in blocks(name)), name
@@ -190,7 +190,7 @@ def test_the_examples_of_postkey_lead_from_the_client_to_the_end_of_the_account(
 
 
 def test_the_examples_of_postkey_send_arrive(authorized):
-    sending = [c for c in authorized.follow("postkey-send.1") if "| postkey-send" in c and "--check" not in c]
+    sending = [c for c in authorized.follow("postkey-send.1") if re.search(r"\| postkey-send(?!.*--(check|local))", c)]
     wait_until(lambda: not authorized.envelopes(), "what was put into the queue has left")
     assert len(sending) >= 6
     assert len(authorized.google.mails()) == len(sending) + 2, "one of them sends three"
@@ -208,6 +208,10 @@ def test_the_examples_of_postkey_queue_look_after_what_waits(authorized):
 
 def test_the_examples_of_the_broker_are_run(authorized):
     assert len(authorized.follow("postkey-broker.8")) >= 2
+
+
+def test_the_examples_of_the_doctor_find_nothing_wrong(authorized):
+    assert len(authorized.follow("postkey-doctor.1")) >= 3
 
 
 def test_the_examples_of_git_s_helper_prepare_git_and_show_what_it_gets(authorized):

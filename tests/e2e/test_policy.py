@@ -170,11 +170,15 @@ def test_who_may_get_a_token_and_who_may_send(system, name):
     assert error_of(token) == {"tokens": "", "send": "TokensDenied", None: "AccountNotFound"}[may]
     session = system.call(uid, "OpenSession", ["more"], groups=groups, account="work")
     assert error_of(session) == ("" if may else "AccountNotFound")
+    route = system.call(uid, "GetRoute", groups=groups, account="work")
+    assert error_of(route) == ("" if may else "AccountNotFound")
+    if may:
+        assert route["parameters"]["route"] == session["parameters"]["route"]
     assert names_seen(system, uid, groups=groups) == (["work", "other"] if uid == 0 else ["work"] if may else [])
 
 
 @pytest.mark.parametrize("asked", ["other", OTHER, OTHER.upper()])
-@pytest.mark.parametrize("method", ["GetToken", "OpenSession", "RejectToken"])
+@pytest.mark.parametrize("method", ["GetToken", "OpenSession", "GetRoute", "RejectToken"])
 def test_what_one_may_not_use_answers_as_what_does_not_exist(system, method, asked):
     more = ["more"] if method == "OpenSession" else []
     rest = {"token": "x"} if method == "RejectToken" else {}
@@ -255,7 +259,8 @@ MANAGING = {
     "Authorize": dict(address="x@gmail.test"), "CompleteAuthorization": dict(account="work", redirect="x"),
     "Revoke": dict(account="work"), "Forget": dict(account="work"), "Refresh": dict(account="work"), "Unlock": {},
     "Reload": {}, "ImportClient": dict(provider="test", client_id="x"), "GetClients": {},
-    "RemoveClient": dict(provider="test"), "GetMetrics": {},
+    "RemoveClient": dict(provider="test"), "GetMetrics": {}, "AddLocal": dict(name="x", account="work"),
+    "GetLocals": {}, "RemoveLocal": dict(name="x"), "VerifyLocal": dict(name="x", password="x"),
 }
 
 
@@ -268,8 +273,8 @@ def test_to_manage_is_for_root_and_the_broker(system, method):
 
 
 def test_every_method_is_to_use_or_to_manage(system):
-    using = {"GetToken", "RejectToken", "GetAccounts", "OpenSession", "CloseSession", "BeginMessage", "EndMessage",
-             "Monitor", "ReportMail"}
+    using = {"GetToken", "RejectToken", "GetAccounts", "GetRoute", "OpenSession", "CloseSession", "BeginMessage",
+             "EndMessage", "Monitor", "ReportMail"}
     description = system.call(0, SERVICE + "GetInterfaceDescription",
                               interface=BROKER.rstrip("."))["parameters"]["description"]
     methods = {line.split()[1].split("(")[0] for line in description.splitlines() if line.startswith("method ")}
@@ -326,6 +331,15 @@ def test_who_may_only_send_sends_and_gets_no_token(system):
     assert b"may send from work, but gets no tokens" in token.stderr and b"tokens=" in token.stderr
     denied = system.run_as(READER, [program("postkey"), "revoke", "--yes", "work"], env=env)
     assert denied.returncode == 6 and b"What to do:" in denied.stderr, denied
+
+
+def test_the_doctor_of_one_who_may_only_send_says_what_it_may_not_look_at(system):
+    env = {"PATH": system.env["PATH"], "HOME": "/nonexistent", "POSTKEY_SOCKET": system.socket}
+    done = system.run_as(SENDER, [program("postkey"), "doctor", "--json", "--dns", "127.0.0.1:1", "work"], env=env)
+    findings = {f["check"]: f for f in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 0 and done.stderr == b"", done
+    assert [findings[c]["result"] for c in ("store", "refresh", "login", "quota")] == ["skipped", "skipped", "ok", "ok"]
+    assert all("only root" in findings[c]["found"] for c in ("store", "refresh"))
 
 
 def test_who_may_only_send_gets_over_a_token_that_died():

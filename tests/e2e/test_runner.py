@@ -87,6 +87,8 @@ def test_a_runner_that_finds_no_broker_learns_the_way_from_a_caller_who_does(rea
     assert ready.mail(B).err == ""
     emptied(ready)
     assert sorted(m["recipients"][0] for m in ready.google.mails()) == [A, B, C]
+    kept(ready.mail("--system", A), "no broker at /run/postkey/broker.sock")
+    assert [e["scope"] for e in ready.envelopes()] == ["system"], "who asks for one broker gets no other"
     runner.stop()
     assert runner.err.count(b"status=sent") == 2
 
@@ -201,6 +203,7 @@ def test_an_account_on_hold_is_not_tried_for_each_message(ready):
         kept(ready.mail(A), "4.7.0")
     assert ready.google.commands("auth") == 1
     assert {(e["hold"], e.get("attempts", 0)) for e in ready.envelopes()} == {("account", 0)}
+    assert all("in_doubt_since" not in e for e in ready.envelopes()), "nothing was on its way"
     ready.google.clear()
     assert ready.queue("retry", "all").code == 0
     emptied(ready)
@@ -262,6 +265,41 @@ def test_a_clock_that_is_set_back_while_it_runs_leaves_nothing_waiting(ready):
     clocks.set_wall(-2 * DAY)
     assert ready.mail(B).err == ""
     emptied(ready)
+
+
+def queued_while_the_server_thinks(world):
+    """Two messages of one account; the server has the first, and the second is marked on disk ahead of its flight."""
+    runner = world.start_runner()
+    runner.process.send_signal(signal.SIGSTOP)
+    for recipient in (A, B):
+        assert "queued as" in world.send(recipient, deliver="queue").err
+    runner.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: [e["recipients"][0].get("in_doubt") for e in world.envelopes()] == [True, True], "both are marked")
+    return runner
+
+
+def test_what_a_killed_runner_had_marked_ahead_is_sent_once(ready):
+    ready.google.smtp("BODY", "hold", times=1)
+    runner = queued_while_the_server_thinks(ready)
+    runner.stop(signal.SIGKILL)
+    assert ready.google.count("smtp.mail") == 1, "the second one was not on its way"
+    ready.google.clear()
+    ready.start_runner()
+    emptied(ready)
+    assert [m["recipients"] for m in ready.google.mails()].count([B]) == 1
+
+
+def test_what_was_marked_ahead_is_not_tried_when_the_account_turns_out_to_be_on_hold(ready):
+    ready.google.smtp("BODY", "reply_slowly", reply="550 5.4.5 Daily user sending limit exceeded.", delay_ms=40)
+    queued_while_the_server_thinks(ready)
+    wait_until(lambda: {e.get("hold") for e in ready.envelopes()} == {"quota"}, "both are on hold")
+    assert ready.google.count("smtp.mail") == 1
+    for envelope in ready.envelopes():
+        assert "in_doubt_since" not in envelope and "in_doubt" not in envelope["recipients"][0]
+    ready.google.clear()
+    assert ready.queue("retry", "all").code == 0
+    emptied(ready)
+    assert len(ready.google.mails()) == 2
 
 
 def test_a_message_that_hangs_does_not_hold_up_other_accounts(ready):
@@ -365,8 +403,26 @@ def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
         ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
         ready.start_runner()
         wait_until(lambda: "mail_waiting" in said(), "a person is told")
-        assert ready.envelopes()[0]["warned"] is True
+        wait_until(lambda: ready.envelopes()[0].get("warned"), "it is written down, too")
     assert said().split("\n").count(f"mail_waiting {ME}") == 1
+
+
+def test_who_could_not_be_told_that_mail_waits_is_told_later(ready):
+    """The broker is away for as long as the mail: the first thing that it hears is that."""
+    held, port = refused_port()
+    with held:
+        notify_into(ready, smtp=f"localhost:{port} tls")
+        kept(ready.mail(A))
+        ready.stop_runner()
+        ready.change_envelope(waited_s=5 * 3600, counted_at=ready.envelopes()[0]["created_at"])
+        ready.kill_broker()
+        ready.write_config("nonsense")
+        assert ready.queue("run", "--once").code == 0
+        assert "warned" not in ready.envelopes()[0]
+        said = notify_into(ready, smtp=f"localhost:{port} tls")  # the same, for a broker that can start
+        assert ready.queue("run", "--once").code == 0
+        wait_until(lambda: ready.envelopes()[0].get("warned"), "it is written down")
+        wait_until(lambda: f"mail_waiting {ME}" in said(), "a person is told")
 
 
 def test_a_runner_takes_the_socket_of_systemd(ready):

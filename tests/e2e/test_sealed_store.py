@@ -206,6 +206,15 @@ def test_the_key_of_systemd_is_used(server):
     world.postkey("store", "rekey").failed(2, "postkey-store-key.new")
 
 
+def test_accounts_says_that_the_key_is_gone(server):
+    assert server.account()["state"] == "ready"
+    os.rename(key_path(server), key_path(server) + ".away")
+    account = server.account()
+    assert account["state"] == "unavailable" and key_path(server) in f"{account['reason']} {account['hint']}", account
+    os.rename(key_path(server) + ".away", key_path(server))
+    assert server.account()["state"] == "ready"
+
+
 def test_key_file_names_another_place_and_is_read_at_reload(server):
     world = server
     os.rename(key_path(world), world.path("elsewhere"))

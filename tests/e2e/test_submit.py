@@ -150,6 +150,20 @@ def test_a_slow_peer_delays_nobody(server):
         line.close()
 
 
+def test_what_is_being_handed_over_counts_as_if_it_were_there(server):
+    """1 GiB of one user, not of each of its connections."""
+    announced, lines = 400 * 1024 * 1024, []
+    for _ in range(3):
+        lines.append(server.connect_as(SENDER))
+        lines[-1].sendall(submission(announced) + b"Subject: large\n")
+    told, _, _ = select.select(lines, [], [], PATIENCE)
+    assert len(told) == 1 and reply_of(told[0])["error"] == "org.postkey.Queue.TooMuch"
+    assert server.mail_as(OTHER_SENDER, A) == (0, "")
+    for line in lines:
+        line.close()
+    wait_until(lambda: server.mail_as(SENDER, B) == (0, ""), "it has room again")
+
+
 def test_one_user_has_only_so_many_connections(server):
     held = [server.connect_as(SENDER) for _ in range(40)]
     turned_away = select.select(held, [], [], PATIENCE)[0]

@@ -79,10 +79,10 @@ def test_a_unit_with_a_fault_is_found(installed):
     assert "NoSuchSetting" in installed.verify("system").stdout
 
 
-@pytest.mark.parametrize("name", ["postkey-broker.service", "postkey-queue.service"])
+@pytest.mark.parametrize("name", ["postkey-broker.service", "postkey-queue.service", "postkey-smtp@.service"])
 def test_the_services_of_the_machine_are_walled_in(installed, name):
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", installed.unit("system", name))
-    exposure = re.search(rf"Overall exposure level for {name}: ([0-9.]+)", done.stdout)
+    exposure = re.search(rf"Overall exposure level for {name.replace('@', '@i')}: ([0-9.]+)", done.stdout)
     assert exposure and float(exposure[1]) <= EXPOSURE_MAX, done.stdout
 
 
@@ -102,7 +102,7 @@ def test_the_users_and_folders_of_the_services_are_made(installed):
     assert users.returncode == 0, users.stdout
     with open(os.path.join(root, "etc", "passwd")) as f:
         ids = {line.split(":")[0]: int(line.split(":")[2]) for line in f}
-    assert ids["_postkey"] != ids["_postkeyq"]
+    assert len({ids["_postkey"], ids["_postkeyq"], ids["_postkeysmtp"]}) == 3
     folders = run("systemd-tmpfiles", "--create", f"--root={root}",
                   installed.path("lib", "tmpfiles.d", "postkey.conf"))
     assert folders.returncode == 0, folders.stdout
@@ -115,7 +115,8 @@ def test_the_users_and_folders_of_the_services_are_made(installed):
 def test_the_services_run_as_the_users_that_are_made(installed):
     with open(installed.path("lib", "sysusers.d", "postkey.conf")) as f:
         made = [line.split()[1] for line in f if line.startswith("u ")]
-    assert made == [installed.value("system", f"postkey-{name}.service", "User") for name in ("broker", "queue")]
+    assert made == [installed.value("system", f"postkey-{name}.service", "User") 
+                    for name in ("broker", "queue", "smtp@")]
 
 
 # ---- started by their sockets ----

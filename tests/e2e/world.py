@@ -2,6 +2,7 @@
 Google, and the three programs of POSTKEY_BUILD.
 
 Everything that is started here is ended here, by its pid; and a broker has to end with 0 when it is told to."""
+import contextlib
 import json
 import os
 import shutil
@@ -400,7 +401,8 @@ class World:
             if part:
                 part.stop(signal.SIGKILL)
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
         self._reap_orphans()
         told = f"{self.broker_log()}{self.sanitizer_reports()}"
         assert code == 0, f"the broker ended with {code} when it was told to\n{told}"

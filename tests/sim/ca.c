@@ -24,6 +24,7 @@ static const struct {
     {"good", "localhost", SIGNED_BY_OURS, 30},
     {"wrong-name", "other.example", SIGNED_BY_OURS, 30},
     {"expired", "localhost", SIGNED_BY_OURS, -1},
+    {"ends-soon", "localhost", SIGNED_BY_OURS, 3},
     {"self-signed", "localhost", SIGNED_BY_ITSELF, 30},
     {"unknown-ca", "localhost", SIGNED_BY_ANOTHER, 30},
 };

@@ -182,11 +182,26 @@ static Request *request_read(Channel *channel)
 }
 
 /* Owned. */
+/* As RFC 9110 section 6.6.1 wants it, unless a rule has set its own. Returns owned. */
+static char *date_header(const Reply *reply)
+{
+    if (strstr(reply->headers->str, "Date:") != NULL)
+        return g_strdup("");
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC + switch_number(SWITCH_HTTP_CLOCK_OFFSET, 0);
+    time_t at = (time_t)now;
+    struct tm utc;
+    char text[64];
+    /* In the C locale, which is ours: the names of the days are English. */
+    (void)strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&at, &utc));
+    return g_strdup_printf("Date: %s\r\n", text);
+}
+
 static GString *reply_bytes(const Request *request, const Reply *reply)
 {
     GString *bytes = g_string_new(NULL);
-    g_string_printf(bytes, "HTTP/1.1 %u %s\r\nContent-Length: %zu\r\nConnection: %s\r\n%s\r\n",
-                    reply->status, reason_phrase(reply->status), reply->body->len,
+    g_autofree char *date = date_header(reply);
+    g_string_printf(bytes, "HTTP/1.1 %u %s\r\n%sContent-Length: %zu\r\nConnection: %s\r\n%s\r\n",
+                    reply->status, reason_phrase(reply->status), date, reply->body->len,
                     request->keep_alive ? "keep-alive" : "close", reply->headers->str);
     if (!g_str_equal(request->method, "HEAD"))
         g_string_append_len(bytes, reply->body->str, (gssize)reply->body->len);

@@ -44,6 +44,7 @@ static const Definition definitions[N_SWITCHES] = {
     [SWITCH_TOKEN_PADDING] = {"token.padding", KIND_NUMBER, "0"},
     [SWITCH_IDENTITY_EMAIL] = {"identity.email", KIND_TEXT, NULL},
     [SWITCH_ASSERTION_CLOCK_OFFSET] = {"assertion.clock_offset", KIND_NUMBER, "0"},
+    [SWITCH_HTTP_CLOCK_OFFSET] = {"http.clock_offset", KIND_NUMBER, "0"},
     [SWITCH_REVOKE_STRICT] = {"revoke.strict", KIND_BOOL, "false"},
     [SWITCH_ISS_ANNOUNCE] = {"iss.announce", KIND_BOOL, "true"},
     [SWITCH_ISS_SEND] = {"iss.send", KIND_ISS, "true"},
@@ -65,7 +66,7 @@ static const Definition definitions[N_SWITCHES] = {
     [SWITCH_SMTP_CUT_AFTER] = {"smtp.cut_after", KIND_NUMBER, NULL},
 };
 
-static const char *const certificate_names[] = {"good",        "wrong-name", "expired",
+static const char *const certificate_names[] = {"good",        "wrong-name", "expired", "ends-soon",
                                                 "self-signed", "unknown-ca", NULL};
 
 static const char *const early_names[] = {"take", "refuse", "misread", "close", NULL};

@@ -83,6 +83,11 @@ gboolean transport_is_encrypted(const Transport *transport)
     return transport->encrypted;
 }
 
+const Tls *transport_tls(G_GNUC_UNUSED const Transport *transport)
+{
+    return NULL;
+}
+
 /* ---- out ---- */
 
 gboolean transport_carry(G_GNUC_UNUSED Transport *transport, const char *bytes, gsize len,

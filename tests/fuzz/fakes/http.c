@@ -91,6 +91,12 @@ HttpCall *http_start(HttpClient *client, const HttpRequest *request, HttpDone do
     return call;
 }
 
+gboolean http_client_clock(G_GNUC_UNUSED const HttpClient *client, gint64 *ahead_s)
+{
+    *ahead_s = 0;
+    return TRUE;
+}
+
 HttpClient *http_client_new(void)
 {
     return g_new0(HttpClient, 1);

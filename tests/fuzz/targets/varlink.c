@@ -113,6 +113,7 @@ static void world_open(World *world)
     context->events = events_new();
     context->exchanges = exchanges_new();
     context->metrics = metrics_new();
+    context->refusals = refusals_new();
     context->policy = methods_policy(context);
     context->ledger = open_ledger();
     context->discovered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, delete_json);
@@ -134,6 +135,7 @@ static void world_close(World *world)
     events_free(context->events);
     exchanges_free(context->exchanges);
     metrics_free(context->metrics);
+    refusals_free(context->refusals);
     policy_free(context->policy);
     ledger_free(context->ledger);
     g_hash_table_unref(context->discovered);

@@ -112,7 +112,7 @@ Test(config, everything_of_the_manual_is_read)
     g_autoptr(Config) config = load(
         "[broker]\n# or secret-service\nstore=sealed-file\nkey_file=/etc/postkey/store.key\n"
         "default_account=you@gmail.com\n"
-        "keep_alive=12h\nqueue_user=mailer\n\n"
+        "keep_alive=12h\nqueue_user=mailer\nsmtp_user=port\n\n"
         "[provider example]\nissuer=https://id.example.com\n"
         "device_authorization_endpoint=https://id.example.com/d\n"
         "authorization_endpoint=https://id.example.com/a\n"
@@ -121,7 +121,8 @@ Test(config, everything_of_the_manual_is_read)
         "setup_uri=https://id.example.com/clients\nclient_id=id\nclient_secret=s e c\n"
         "client_authentication=basic\nscopes=https://mail.google.com/ openid;email\n"
         "domains=example.com;Example.ORG\nredirect_host=localhost\nca_file=/etc/my ca.pem\n"
-        "smtp=smtp.example.com:465 tls;smtp.example.com:587 starttls;\nmechanisms=XOAUTH2\n"
+        "smtp=smtp.example.com:465 tls;smtp.example.com:587 starttls;\n"
+        "imap=imap.example.com:143 starttls\nmechanisms=XOAUTH2\n"
         "daily_messages=1\ndaily_recipients=2\nmessages_per_minute=0\n"
         "recipients_per_message=3\nconnections=4\n\n"
         "[account work]\naddress=you@example.com\nprovider=example\n"
@@ -132,6 +133,7 @@ Test(config, everything_of_the_manual_is_read)
     cr_expect_str_eq(config->default_account, "you@gmail.com");
     cr_expect_eq(config->keep_alive_s, 12 * 3600);
     cr_expect_str_eq(config->queue_user, "mailer");
+    cr_expect_str_eq(config->smtp_user, "port");
     cr_expect_str_eq(config->sender_root, "admin@example.com");
     cr_expect_null(config->sender_ehlo_name);
     cr_expect_eq(config->sender_lifetime_s, 3 * 24 * 3600);

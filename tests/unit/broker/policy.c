@@ -9,14 +9,14 @@
 
 TestSuite(policy, .timeout = 60);
 
-enum { MAIL = 8, STAFF = 50, QUEUE_UID = 901, ALICE = 1001 };
+enum { MAIL = 8, STAFF = 50, QUEUE_UID = 901, SMTP_UID = 902, ALICE = 1001 };
 
 static gboolean known_user(const char *name, uid_t *uid)
 {
     static const struct {
         const char *name;
         uid_t uid;
-    } users[] = {{"alice", ALICE}, {"_postkeyq", QUEUE_UID}};
+    } users[] = {{"alice", ALICE}, {"_postkeyq", QUEUE_UID}, {"_postkeysmtp", SMTP_UID}};
     for (gsize i = 0; i < G_N_ELEMENTS(users); i++)
         if (strcmp(users[i].name, name) == 0) {
             *uid = users[i].uid;
@@ -147,4 +147,29 @@ Test(policy, names_that_there_are_not_are_warned_of)
     cr_expect_not_null(strstr(warnings[0], "typo: there is no user nobody-knows"));
     cr_expect_not_null(strstr(warnings[1], "typo: there is no group:unheard-of"));
     cr_expect_null(policy_warnings(own)[0]);
+}
+
+static gboolean leads_to_home(const char *account, gconstpointer data)
+{
+    return strcmp(account, data) == 0;
+}
+
+Test(policy, the_smtp_service_sends_through_the_queue_as_accounts_with_a_local_name)
+{
+    const CallPeer itself = {.uid = SMTP_UID},
+                   represented = {.uid = SMTP_UID, .is_represented = TRUE},
+                   other = {.uid = 2000, .is_represented = TRUE};
+    g_autoptr(Policy) policy = make(TRUE);
+    cr_expect_not(policy_may_use(policy, &represented, "home", POLICY_SEND), "no names yet");
+    policy_ask_locals(policy, leads_to_home, "home");
+    cr_expect(policy_may_use(policy, &represented, "home", POLICY_SEND));
+    cr_expect_not(policy_may_use(policy, &represented, "home", POLICY_TOKENS));
+    cr_expect_not(policy_may_use(policy, &represented, "work", POLICY_SEND));
+    cr_expect_not(policy_may_use(policy, &itself, "home", POLICY_SEND), "no credential for itself");
+    cr_expect_not(policy_may_use(policy, &other, "home", POLICY_SEND));
+    cr_expect(policy_may_verify_local(policy, &itself));
+    cr_expect_not(policy_may_verify_local(policy, &(CallPeer){.uid = QUEUE_UID}));
+    cr_expect_not(policy_may_verify_local(policy, &(CallPeer){.uid = ALICE}));
+    g_autoptr(Policy) of_a_person = make(FALSE);
+    cr_expect_not(policy_may_verify_local(of_a_person, &itself));
 }

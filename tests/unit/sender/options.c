@@ -214,6 +214,28 @@ Test(options, the_name_and_the_options_say_what_it_is_called_for)
     cr_expect_eq(MODE("sendmail", "-vq"), MODE_RUN);
 }
 
+/* NULL: it is refused. */
+static Options *parse_local(const char *const *argv)
+{
+    g_autoptr(GError) error = NULL;
+    int argc = (int)g_strv_length((char **)argv);
+    Options *options = options_parse(argc, argv, &error);
+    cr_expect(options || g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_USAGE));
+    return options;
+}
+
+Test(options, a_login_is_for_a_dialogue_and_decides_the_account)
+{
+    static const char *const good[] = {"postkey-send", "-bs", "--local", "--any-peer", NULL};
+    static const char *const bad[][5] = {{"postkey-send", "--local", "a@b", NULL},
+                                         {"postkey-send", "-bs", "--any-peer", NULL},
+                                         {"postkey-send", "--local", "-bs", "-awork", NULL}};
+    g_autoptr(Options) options = parse_local(good);
+    cr_expect(options && options->local && options->any_peer && options->mode == MODE_SMTP);
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+        cr_expect_null(parse_local(bad[i]), "%s", bad[i][1]);
+}
+
 Test(options, one_message_of_the_queue_is_named_with_or_without_a_blank)
 {
     g_autoptr(Options) attached = PARSE("-qI20261120-abc");

@@ -16,7 +16,7 @@ typedef struct {
     guint news;
 } Place;
 
-static void changed(G_GNUC_UNUSED const RunnerItem *item, gpointer data)
+static void changed(G_GNUC_UNUSED RunnerItem *item, gpointer data)
 {
     ((Place *)data)->news++;
 }

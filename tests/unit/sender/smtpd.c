@@ -17,6 +17,9 @@
 typedef struct {
     int status;     /* of each message */
     GString *mails; /* "sender>recipients:text;" of each */
+    SmtpdLogin (*login)(const char *name, const Secret *password, gpointer data); /* or NULL */
+    gboolean is_late; /* there is no time left for a login */
+    guint asked;      /* how often login was */
 } Keeper;
 
 static gboolean accept_all(const char *address, GPtrArray *recipients, G_GNUC_UNUSED gpointer data,
@@ -58,6 +61,9 @@ static char *converse_bytes(Keeper *keeper, const char *text, gsize len, int *co
     SmtpdHost host = {.host = "web1",
                       .size_max = 10000,
                       .timeout_ms = 60000,
+                      .words_go_to = "the log",
+                      .login = keeper->login,
+                      .login_timeout_ms = keeper->is_late ? 0 : 60000,
                       .accept = accept_all,
                       .take = keep,
                       .data = keeper};
@@ -72,10 +78,11 @@ static char *converse_bytes(Keeper *keeper, const char *text, gsize len, int *co
 }
 
 /* The codes that the peer is told, greeting first, of the last line of each reply. */
-static void expect(const char *text, const char *codes, const char *mails, int status)
+static void expect_of(Keeper keeper, const char *text, const char *codes, const char *mails,
+                      int status)
 {
-    Keeper keeper = {.mails = g_string_new(NULL)};
     int code;
+    keeper.mails = g_string_new(NULL);
     g_autofree char *said = converse_bytes(&keeper, text, strlen(text), &code);
     g_auto(GStrv) lines = g_strsplit(said, "\r\n", -1);
     g_autoptr(GString) found = g_string_new(NULL);
@@ -86,6 +93,11 @@ static void expect(const char *text, const char *codes, const char *mails, int s
     cr_expect_str_eq(keeper.mails->str, mails, "%s", keeper.mails->str);
     cr_expect_eq(code, status, "%d", code);
     g_string_free(keeper.mails, TRUE);
+}
+
+static void expect(const char *text, const char *codes, const char *mails, int status)
+{
+    expect_of((Keeper){0}, text, codes, mails, status);
 }
 
 #define BEGIN "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
@@ -258,6 +270,126 @@ Test(smtpd, a_peer_that_is_silent_is_left)
     cr_expect_eq(smtpd_serve(&host, in[0], out[1]), EX_TEMPFAIL);
     cr_assert(read(out[0], said, sizeof said - 1) > 0);
     cr_expect_not_null(strstr(said, "\r\n421 4.4.2 "), "%s", said);
+}
+
+/* ---- with a login ---- */
+
+/* "wiki" with "secret", until it was asked for ten times. */
+static SmtpdLogin check_login(const char *name, const Secret *password, gpointer data)
+{
+    Keeper *keeper = data;
+    if (strcmp(name, "away") == 0)
+        return SMTPD_LOGIN_UNKNOWN;
+    return ++keeper->asked <= 10 && strcmp(name, "wiki") == 0 &&
+                   strcmp(secret_reveal(password), "secret") == 0
+               ? SMTPD_LOGIN_OK
+               : SMTPD_LOGIN_REFUSED;
+}
+
+static void expect_login(const char *text, const char *codes, const char *mails, int status)
+{
+    expect_of((Keeper){.login = check_login}, text, codes, mails, status);
+}
+
+#define RIGHT "AUTH PLAIN AHdpa2kAc2VjcmV0\r\n" /* NUL wiki NUL secret */
+#define WRONG "AUTH PLAIN AHdpa2kAc2VjcmVU\r\n" /* NUL wiki NUL secreT */
+#define MAIL BEGIN "1\r\n.\r\n"
+
+Test(smtpd, no_password_no_relay)
+{
+    expect_login("EHLO x\r\n" BEGIN "RCPT TO:<c@d>\r\nDATA\r\nQUIT\r\n",
+                 "220 250 530 503 503 503 503 221", "", EX_OK);
+    expect_login("EHLO x\r\n" WRONG "MAIL FROM:<a@b>\r\nQUIT\r\n", "220 250 535 530 221", "",
+                 EX_OK);
+}
+
+Test(smtpd, each_form_of_a_login_is_taken)
+{
+    static const char *const forms[] = {
+        RIGHT,
+        "auth plain AHdpa2kAc2VjcmV0\r\n",
+        "AUTH PLAIN d2lraQB3aWtpAHNlY3JldA==\r\n", /* wiki acts as wiki */
+        "AUTH PLAIN\r\nAHdpa2kAc2VjcmV0\r\n",
+        "AUTH LOGIN\r\nd2lraQ==\r\nc2VjcmV0\r\n",
+        "AUTH LOGIN d2lraQ==\r\nc2VjcmV0\r\n",
+    };
+    static const char *const codes[] = {"", "", "", "334 ", "334 334 ", "334 "};
+    for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
+        g_autofree char *text = g_strconcat("EHLO x\r\n", forms[i], MAIL, "QUIT\r\n", NULL);
+        g_autofree char *all = g_strconcat("220 250 ", codes[i], "235 250 250 354 250 221", NULL);
+        expect_login(text, all, "a@b>c@d 1\r\n;", EX_OK);
+    }
+}
+
+Test(smtpd, what_is_no_login_is_refused)
+{
+    expect_login(
+        "AUTH\r\nAUTH GSSAPI\r\nAUTH PLAINTEXT\r\nAUTH PLAIN !\r\nAUTH PLAIN Zm9v=\r\n"
+        "AUTH PLAIN Zg=\r\nAUTH PLAIN =\r\nAUTH PLAIN\r\n*\r\nAUTH LOGIN\r\nd2lraQ==\r\n*\r\n"
+        "AUTH PLAIN\r\n\r\nQUIT\r\n",
+        "220 501 504 504 501 501 501 501 334 501 334 334 501 334 501 221", "", EX_OK);
+    /* another to act as; a line end in the name; no UTF-8 */
+    expect_login("AUTH PLAIN cm9vdAB3aWtpAHNlY3JldA==\r\nAUTH PLAIN AHdpDQoAc2VjcmV0\r\n"
+                 "AUTH PLAIN AP8Ac2VjcmV0\r\nQUIT\r\n",
+                 "220 535 501 501 221", "", EX_OK);
+}
+
+/* "=" is an empty initial response (RFC 4954 section 4): an empty name, which nobody has. */
+Test(smtpd, an_empty_initial_response_is_one)
+{
+    expect_login("AUTH LOGIN =\r\nc2VjcmV0\r\nQUIT\r\n", "220 334 535 221", "", EX_OK);
+}
+
+Test(smtpd, three_wrong_passwords_end_the_connection)
+{
+    expect_login("EHLO x\r\n" WRONG WRONG WRONG RIGHT MAIL, "220 250 535 535 535 421", "",
+                 EX_TEMPFAIL);
+    expect_login("EHLO x\r\n" WRONG WRONG RIGHT MAIL "QUIT\r\n",
+                 "220 250 535 535 235 250 250 354 250 221", "a@b>c@d 1\r\n;", EX_OK);
+}
+
+Test(smtpd, a_login_is_asked_for_again_at_each_message)
+{
+    g_autoptr(GString) text = g_string_new(RIGHT), codes = g_string_new("220 235");
+    for (guint i = 0; i < 9; i++) {
+        g_string_append(text, "MAIL FROM:<a@b>\r\nRSET\r\n");
+        g_string_append(codes, " 250 250");
+    }
+    g_string_append(text, "MAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\nQUIT\r\n");
+    g_string_append(codes, " 530 530 221");
+    expect_login(text->str, codes->str, "", EX_OK);
+}
+
+Test(smtpd, a_login_that_nobody_can_check_is_put_off)
+{
+    expect_login("AUTH PLAIN AGF3YXkAc2VjcmV0\r\nMAIL FROM:<a@b>\r\nQUIT\r\n", "220 454 530 221",
+                 "", EX_OK);
+}
+
+Test(smtpd, a_login_has_its_place)
+{
+    expect_login(RIGHT RIGHT "MAIL FROM:<a@b> AUTH=<>\r\n" RIGHT "QUIT\r\n",
+                 "220 235 503 250 503 221", "", EX_OK);
+    expect("EHLO x\r\n" RIGHT MAIL "QUIT\r\n", "220 250 502 250 250 354 250 221", "a@b>c@d 1\r\n;",
+           EX_OK);
+}
+
+Test(smtpd, who_talks_and_does_not_log_in_has_no_more_time_than_who_is_silent)
+{
+    expect_of((Keeper){.login = check_login, .is_late = TRUE}, "NOOP\r\nNOOP\r\n", "220 421", "",
+              EX_TEMPFAIL);
+}
+
+Test(smtpd, auth_is_offered_where_it_is_asked_for)
+{
+    static const char text[] = "EHLO x\r\n";
+    for (guint login = 0; login < 2; login++) {
+        Keeper keeper = {.mails = g_string_new(NULL), .login = login ? check_login : NULL};
+        int code;
+        g_autofree char *said = converse_bytes(&keeper, text, sizeof text - 1, &code);
+        cr_expect_eq(strstr(said, "\r\n250-AUTH PLAIN LOGIN\r\n") != NULL, login == 1, "%s", said);
+        g_string_free(keeper.mails, TRUE);
+    }
 }
 
 /* However the bytes are cut, the text is the same. */
