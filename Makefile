@@ -31,6 +31,8 @@ USERUNITDIR ?= $(UNITDIR)/user
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR      ?= $(PREFIX)/share/man
+# The command of [notify] for a desktop.
+LIBDIR      ?= $(PREFIX)/lib/postkey
 BASHDIR     ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR      ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR     ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -302,12 +304,12 @@ deps-build deps-demo deps-tests deps-bench deps-deb: deps-%:
 
 # ---- install ----------------------------------------------------------------------------------------------
 
-.PHONY: install uninstall install-units uninstall-units
+.PHONY: install uninstall install-units uninstall-units install-desktop
 # Their completions are found by the program's name.
 COMPLETED := postkey postkey-send postkey-queue
 MAN_PAGES := $(notdir $(wildcard docs/man/*.[1-8]))
 DOC_PAGES := $(patsubst docs/%,%,$(wildcard docs/*/*.md))
-install: all install-units
+install: all install-units install-desktop
 	install -d $(BINDIR) $(DATADIR) $(DOCDIR)/docs
 	install -m 755 $(PROGRAMS) $(BINDIR)
 	ln -sf postkey $(BINDIR)/$(GIT_HELPER)
@@ -322,6 +324,9 @@ install: all install-units
 	for program in $(COMPLETED); do \
 	  install -m 644 packaging/completions/postkey.bash $(DESTDIR)$(BASHDIR)/$$program && \
 	  install -m 644 packaging/completions/postkey.fish $(DESTDIR)$(FISHDIR)/$$program.fish || exit 1; done
+
+install-desktop:
+	install -D -m 755 packaging/desktop/postkey-notify $(DESTDIR)$(LIBDIR)/postkey-notify
 
 # The programs' place is written into the units.
 UNITS_SYSTEM := $(wildcard packaging/systemd/system/*)
@@ -347,7 +352,8 @@ uninstall: uninstall-units
 	rm -rf $(DOCDIR)
 	rm -f $(DESTDIR)$(ZSHDIR)/_postkey $(foreach p,$(COMPLETED),$(DESTDIR)$(BASHDIR)/$p $(DESTDIR)$(FISHDIR)/$p.fish)
 	rm -f $(foreach p,$(MAN_PAGES),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$p)
-	rmdir $(DATADIR) 2>/dev/null || true
+	rm -f $(DESTDIR)$(LIBDIR)/postkey-notify
+	rmdir $(DATADIR) $(DESTDIR)$(LIBDIR) 2>/dev/null || true
 
 # postkey-send under the names that programs call. Those of another mail system stay.
 .PHONY: install-mta uninstall-mta

@@ -401,14 +401,34 @@ static void supersede(Context *context, const char *name)
     older->early_end = g_idle_add(tell_early_end, older);
 }
 
+/* The name of an account that there is, in the place of an address: the same person signs in, as
+ * before. */
+static AuthorizationRequest resolve_name(const Accounts *accounts,
+                                         const AuthorizationRequest *request)
+{
+    AuthorizationRequest resolved = *request;
+    const Account *account = request->account ? NULL : accounts_named(accounts, request->address);
+    if (!account)
+        return resolved;
+    AccountIdentity identity = account_identity(account);
+    resolved.account = identity.name;
+    resolved.address = identity.address;
+    resolved.login = request->login ? request->login : identity.login;
+    resolved.provider = request->provider ? request->provider : identity.provider;
+    return resolved;
+}
+
 Authorization *authorization_start(Context *context, Accounts *accounts,
-                                   const AuthorizationRequest *request,
+                                   const AuthorizationRequest *asked,
                                    const AuthorizationEvents *events, gpointer data, GError **error)
 {
+    AuthorizationRequest resolved = resolve_name(accounts, asked), *request = &resolved;
     if (!accounts_is_address(request->address) ||
         (request->login && !accounts_is_address(request->login))) {
-        error_set(error, POSTKEY_ERROR_USAGE, NULL, "give the mail address, as in you@gmail.com",
-                  "this is not a mail address");
+        error_set(
+            error, POSTKEY_ERROR_USAGE, NULL,
+            "give the mail address, as in you@gmail.com; or the name of an account that there is",
+            "this is not a mail address");
         return NULL;
     }
     if (request->account && !config_is_name(request->account)) {

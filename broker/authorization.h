@@ -38,7 +38,7 @@ typedef struct {
 
 /* All borrowed and copied. */
 typedef struct {
-    const char *address;
+    const char *address;         /* or, without account, the name of one: as it is now */
     const char *provider;        /* NULL: found by the address */
     const char *account;         /* NULL: accounts_name_for() */
     const char *login;           /* NULL: address signs in */

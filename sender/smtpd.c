@@ -1,33 +1,22 @@
 #include "smtpd.h"
 
 #include "address.h"
-#include "deadline.h"
 #include "errors.h"
 #include "fileio.h"
 #include "intake.h"
 #include "smtpd_auth.h"
 #include "smtpd_data.h"
+#include "smtpd_wire.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define CHUNK_LEN ((gsize)16 * 1024)
-
 typedef struct {
     const SmtpdHost *host;
-    int in, out;
-    char chunk[CHUNK_LEN]; /* what was read */
-    gsize at, len;         /* of it: the next byte, the end */
-    GString *replies;      /* not yet written: those of a pipelined group go together */
-    guint errors;
-    gboolean over; /* nothing more is read */
-    int status;
+    SmtpdWire wire;
 
-    Deadline login_until; /* 0: the peer has logged in, or need not */
-    char *name;           /* who has; NULL: nobody */
+    char *name; /* who has logged in; NULL: nobody */
     Secret *password;
     guint login_tries; /* that were wrong */
 
@@ -53,105 +42,20 @@ static void log_out(Session *session)
 {
     g_clear_pointer(&session->name, g_free);
     g_clear_pointer(&session->password, secret_free);
-    session->login_until =
+    session->wire.until =
         session->host->login ? deadline_in_ms(session->host->login_timeout_ms) : 0;
 }
 
 /* ---- the wire ---- */
 
-static void cut_off(Session *session)
-{
-    session->over = TRUE;
-    session->status = EX_TEMPFAIL;
-}
-
-/* Also a peer that never stops talking has to log in within its time. */
-static gboolean await_input(const Session *session)
-{
-    Deadline until = deadline_in_ms(session->host->timeout_ms);
-    if (session->login_until != 0)
-        until = MIN(until, session->login_until);
-    return deadline_left_ms(until) > 0 && deadline_wait(session->in, POLLIN, until);
-}
-
-static void flush(Session *session)
-{
-    const GString *text = session->replies;
-    for (gsize sent = 0; sent < text->len;) {
-        gboolean ready =
-            deadline_wait(session->out, POLLOUT, deadline_in_ms(session->host->timeout_ms));
-        gssize n = ready ? write(session->out, text->str + sent, text->len - sent) : -1;
-        if (ready && n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n <= 0) {
-            cut_off(session);
-            break;
-        }
-        sent += (gsize)n;
-    }
-    g_string_truncate(session->replies, 0);
-}
-
 static void reply(Session *session, const char *text)
 {
-    g_string_append_printf(session->replies, "%s\r\n", text);
+    smtpd_wire_reply(&session->wire, text);
 }
 
-/* A mistake of the peer; after many of them it is no client of SMTP. */
 static void reply_error(Session *session, const char *text)
 {
-    reply(session, text);
-    if (++session->errors < SMTPD_ERRORS_MAX)
-        return;
-    reply(session, "421 4.7.0 too many errors, closing");
-    cut_off(session);
-}
-
-/* FALSE: nothing comes any more. The peer gets its replies before it is waited for. */
-static gboolean fill(Session *session)
-{
-    flush(session);
-    while (!session->over) {
-        if (!await_input(session)) {
-            reply(session, "421 4.4.2 nothing came for too long, closing");
-            cut_off(session);
-            break;
-        }
-        gssize got = read(session->in, session->chunk, CHUNK_LEN);
-        if (got < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        session->at = 0;
-        session->len = got > 0 ? (gsize)got : 0;
-        if (got > 0)
-            return TRUE;
-        session->over = TRUE;
-    }
-    return FALSE;
-}
-
-/* The next line without its end, in line, which has room for the longest: a password in it leaves
- * no copy behind. FALSE: there is none, or it is too long, which was told. */
-static gboolean read_command(Session *session, GString *line)
-{
-    gsize whole_len = 0;
-    g_string_truncate(line, 0);
-    for (;;) {
-        if (session->at == session->len && !fill(session))
-            return FALSE;
-        char c = session->chunk[session->at++];
-        whole_len++;
-        if (c == '\n')
-            break;
-        if (whole_len < SMTPD_COMMAND_MAX_LEN)
-            g_string_append_c(line, c);
-    }
-    if (whole_len > SMTPD_COMMAND_MAX_LEN) {
-        reply_error(session, "500 5.5.6 the line is too long");
-        return FALSE;
-    }
-    if (line->len > 0 && line->str[line->len - 1] == '\r')
-        g_string_truncate(line, line->len - 1);
-    return TRUE;
+    smtpd_wire_reply_error(&session->wire, text);
 }
 
 /* ---- the envelope ---- */
@@ -311,13 +215,13 @@ static gboolean read_data(Session *session, int fd, const char **fault)
 {
     SmtpdData data = {0};
     gint64 total_len = 0;
-    char text[SMTPD_DATA_OUT_LEN(CHUNK_LEN)];
+    char text[SMTPD_DATA_OUT_LEN(SMTPD_WIRE_CHUNK_LEN)];
     while (data.state != SMTPD_DATA_END) {
-        if (session->at == session->len && !fill(session))
+        if (session->wire.at == session->wire.len && !smtpd_wire_fill(&session->wire))
             return FALSE;
         gsize text_len = 0;
-        session->at += smtpd_data_feed(&data, session->chunk + session->at,
-                                       session->len - session->at, text, &text_len);
+        session->wire.at += smtpd_data_feed(&data, session->wire.chunk + session->wire.at,
+                                            session->wire.len - session->wire.at, text, &text_len);
         total_len += (gint64)text_len;
         if (total_len > session->host->size_max)
             *fault = "552 5.3.4 the message is too large";
@@ -356,10 +260,10 @@ static const char *verdict_of(int status)
 
 static void reply_verdict(Session *session, int status)
 {
-    g_string_append(session->replies, verdict_of(status));
+    g_string_append(session->wire.replies, verdict_of(status));
     if (status != EX_OK)
-        g_string_append_printf(session->replies, "; %s says why", session->host->words_go_to);
-    g_string_append(session->replies, "\r\n");
+        g_string_append_printf(session->wire.replies, "; %s says why", session->host->words_go_to);
+    g_string_append(session->wire.replies, "\r\n");
 }
 
 static void take(Session *session, int fd)
@@ -395,27 +299,20 @@ static void do_data(Session *session)
         if (fault)
             reply(session, fault);
         if (!whole)
-            session->status = EX_TEMPFAIL;
+            session->wire.status = EX_TEMPFAIL;
     }
     reset(session);
 }
 
 /* ---- who it is ---- */
 
-/* What was read up to here, with a password in it; what comes next stays. */
-static void wipe_read(Session *session)
-{
-    explicit_bzero(session->chunk, session->at);
-    explicit_bzero(session->chunk + session->len, CHUNK_LEN - session->len);
-}
-
 static void refuse_login(Session *session)
 {
     reply_error(session, "535 5.7.8 the name or the password is wrong");
-    if (session->over || ++session->login_tries < SMTPD_LOGIN_TRIES_MAX)
+    if (session->wire.over || ++session->login_tries < SMTPD_LOGIN_TRIES_MAX)
         return;
     reply(session, "421 4.7.0 too many wrong passwords, closing");
-    cut_off(session);
+    smtpd_wire_cut_off(&session->wire);
 }
 
 static void log_in(Session *session, SmtpdAuth *auth)
@@ -425,7 +322,7 @@ static void log_in(Session *session, SmtpdAuth *auth)
     case SMTPD_LOGIN_OK:
         session->name = g_steal_pointer(&auth->name);
         session->password = g_steal_pointer(&auth->password);
-        session->login_until = 0;
+        session->wire.until = 0;
         reply(session, "235 2.7.0 you are logged in");
         break;
     case SMTPD_LOGIN_REFUSED:
@@ -450,16 +347,16 @@ static void do_auth(Session *session, char *argument)
                                            : "503 5.5.1 a message is begun already");
         return;
     }
-    g_autoptr(GString) line = g_string_sized_new(SMTPD_COMMAND_MAX_LEN + 1);
+    g_autoptr(GString) line = smtpd_wire_line_new();
     SmtpdAuthStep step = smtpd_auth_begin(&auth, argument, &text);
     while (step == SMTPD_AUTH_GOES_ON) {
         reply(session, text);
-        if (!read_command(session, line))
+        if (!smtpd_wire_read_line(&session->wire, line))
             break; /* it is over, or was told */
         step = smtpd_auth_next(&auth, line->str, &text);
     }
     explicit_bzero(line->str, line->allocated_len);
-    wipe_read(session);
+    smtpd_wire_wipe(&session->wire);
     if (step == SMTPD_AUTH_SAID)
         log_in(session, &auth);
     else if (step == SMTPD_AUTH_REFUSED)
@@ -475,7 +372,7 @@ static void do_ehlo(Session *session, char *argument)
         return;
     }
     reset(session);
-    g_string_append_printf(session->replies,
+    g_string_append_printf(session->wire.replies,
                            "250-%s\r\n250-PIPELINING\r\n250-SIZE %" G_GINT64_FORMAT
                            "\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n%s250 SMTPUTF8\r\n",
                            session->host->host, session->host->size_max,
@@ -486,7 +383,7 @@ static void do_helo(Session *session, char *argument)
 {
     reset(session);
     if (*argument)
-        g_string_append_printf(session->replies, "250 %s\r\n", session->host->host);
+        g_string_append_printf(session->wire.replies, "250 %s\r\n", session->host->host);
     else
         reply_error(session, "501 5.5.4 say who you are");
 }
@@ -524,14 +421,14 @@ static void do_help(Session *session, G_GNUC_UNUSED char *argument)
 static void do_quit(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "221 2.0.0 bye");
-    session->over = TRUE;
+    session->wire.over = TRUE;
 }
 
 /* A browser that was led to this socket: its text may hold anything that its page wanted. */
 static void do_http(Session *session, G_GNUC_UNUSED char *argument)
 {
     reply(session, "421 4.7.0 this is SMTP, closing");
-    cut_off(session);
+    smtpd_wire_cut_off(&session->wire);
 }
 
 static const struct {
@@ -566,25 +463,22 @@ static void run_command(Session *session, const GString *line)
 int smtpd_serve(const SmtpdHost *host, int in, int out)
 {
     Session *session = g_new0(Session, 1);
-    g_autoptr(GString) line = g_string_sized_new(SMTPD_COMMAND_MAX_LEN + 1);
+    g_autoptr(GString) line = smtpd_wire_line_new();
     session->host = host;
-    session->in = in;
-    session->out = out;
-    session->replies = g_string_new(NULL);
+    smtpd_wire_open(&session->wire, in, out, host->timeout_ms);
     session->recipients = g_ptr_array_new_with_free_func(g_free);
     log_out(session);
-    g_string_append_printf(session->replies, "220 %s ESMTP postkey\r\n", host->host);
-    while (!session->over) {
-        if (read_command(session, line))
+    g_string_append_printf(session->wire.replies, "220 %s ESMTP postkey\r\n", host->host);
+    while (!session->wire.over) {
+        if (smtpd_wire_read_line(&session->wire, line))
             run_command(session, line);
         explicit_bzero(line->str, line->len); /* behind AUTH there is a password */
     }
-    flush(session);
-    int status = session->status;
+    smtpd_wire_close(&session->wire);
+    int status = session->wire.status;
     reset(session);
     log_out(session);
     g_ptr_array_unref(session->recipients);
-    g_string_free(session->replies, TRUE);
-    secret_wipe_bytes(session, sizeof *session);
+    g_free(session);
     return status;
 }

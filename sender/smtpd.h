@@ -13,12 +13,6 @@
 
 #include "secret.h"
 
-/* With its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more. */
-#define SMTPD_COMMAND_MAX_LEN ((gsize)4096)
-
-/* What the peer gets wrong before it is hung up on; addresses of recipients are not counted. */
-#define SMTPD_ERRORS_MAX 20U
-
 /* RFC 5321 section 4.5.3.2.7. */
 #define SMTPD_TIMEOUT_MS ((gint64)5 * 60 * 1000)
 

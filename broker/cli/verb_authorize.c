@@ -149,7 +149,7 @@ static const OptionSpec authorize_options[] = {
 
 const Verb verb_authorize = {
     .name = "authorize",
-    .synopsis = "ADDRESS",
+    .synopsis = "ADDRESS|ACCOUNT",
     .summary = "sign in once; from then on programs get in",
     .teaching =
         "Sends you to the provider's page and waits until you have finished there, for\n"
@@ -157,6 +157,7 @@ const Verb verb_authorize = {
         "\n"
         "  postkey authorize you@gmail.com\n"
         "  postkey authorize --provider microsoft --account work you@example.com\n"
+        "  postkey authorize work              the same again, when it has ended\n"
         "\n"
         "On a machine without a browser, open the address elsewhere; at the end paste\n"
         "the address of the page that does not load. Or lead the redirect home:\n"

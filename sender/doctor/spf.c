@@ -1,6 +1,7 @@
 #include "spf.h"
 
 #include "domain.h"
+#include "spf_terms.h"
 
 #include <string.h>
 
@@ -73,8 +74,8 @@ static Match follow(Look *look, const char *domain)
         look->verdict->addresses = TRUE;
         return MISSES;
     }
-    if (!*domain || strlen(domain) > DOMAIN_MAX_LEN)
-        return fail(look, SPF_BROKEN, "an include or redirect without a domain");
+    if (strlen(domain) > DOMAIN_MAX_LEN)
+        return fail(look, SPF_BROKEN, "an include or redirect of what is no domain");
     Match match = look_at(look, domain);
     if (match == HAS_NONE) {
         g_autofree char *where =
@@ -96,48 +97,19 @@ static Match include(Look *look, const char *domain, char qualifier)
     return qualifier == '+' ? match : DENIES;
 }
 
-/* Mechanisms that compare an address, by whether they cost a look-up. */
-static gboolean compares_addresses(const char *name, gboolean *costs)
-{
-    static const struct {
-        const char *name;
-        gboolean costs;
-    } known[] = {{"ip4", FALSE}, {"ip6", FALSE}, {"a", TRUE},
-                 {"mx", TRUE},   {"ptr", TRUE},  {"exists", TRUE}};
-    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
-        if (g_ascii_strcasecmp(known[i].name, name) != 0)
-            continue;
-        *costs = known[i].costs;
-        return TRUE;
-    }
-    return FALSE;
-}
-
 static Match mechanism(Look *look, const char *term)
 {
     char qualifier = strchr("+-~?", *term) ? *term++ : '+';
     gsize len = strcspn(term, ":/");
-    g_autofree char *name = g_strndup(term, len);
     const char *value = term[len] == ':' ? term + len + 1 : "";
-    gboolean costs = FALSE;
-    if (g_ascii_strcasecmp(name, "all") == 0)
+    SpfTerm kind = spf_term_kind(term);
+    if (kind == SPF_TERM_ALL)
         return qualifier == '+' ? OPEN : DENIES;
-    gboolean leads = g_ascii_strcasecmp(name, "include") == 0;
-    if (!leads && !compares_addresses(name, &costs)) {
-        g_autofree char *where = g_strdup_printf("nobody knows the term \"%s\"", term);
-        return fail(look, SPF_BROKEN, where);
-    }
+    gboolean leads = kind == SPF_TERM_INCLUDE, costs = kind == SPF_TERM_LOOKUP;
     if ((leads || costs) && !spend(look))
         return fail(look, SPF_TOO_MANY, NULL);
     look->verdict->addresses = look->verdict->addresses || !leads;
     return leads ? include(look, value, qualifier) : MISSES;
-}
-
-/* A modifier is a name (RFC 7208 section 4.6.1) with "=" before any ":" or "/". */
-static gboolean is_modifier(const char *term)
-{
-    gsize len = strcspn(term, ":/=");
-    return g_ascii_isalpha(*term) && term[len] == '=';
 }
 
 /* From left to right, up to the first term that decides, as whoever gets the mail does it. */
@@ -145,10 +117,13 @@ static Match evaluate(Look *look, const char *record)
 {
     const char *redirect = NULL;
     g_auto(GStrv) terms = g_strsplit(record + strlen(VERSION), " ", -1);
+    g_autofree char *fault = spf_terms_fault((const char *const *)terms);
+    if (fault)
+        return fail(look, SPF_BROKEN, fault);
     for (char **term = terms; *term; term++) {
         if (!**term)
             continue;
-        if (is_modifier(*term)) {
+        if (spf_term_kind(*term) == SPF_TERM_MODIFIER) {
             if (g_ascii_strncasecmp(*term, "redirect=", strlen("redirect=")) == 0)
                 redirect = *term + strlen("redirect=");
             continue;

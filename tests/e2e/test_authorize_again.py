@@ -3,6 +3,7 @@ stored."""
 import pytest
 
 from small_google import ME
+from world import Authorizing
 
 OTHER = "other@gmail.test"
 
@@ -94,3 +95,17 @@ def test_authorizing_again_heals_each_state(world):
         assert account["state"] == "ready" and "reason" not in account
         assert world.token()
         world.google.clear()
+
+
+def test_the_name_of_an_account_stands_for_who_signed_in(world):
+    """With its provider and its login, neither of which the address tells."""
+    going = world.authorizing("--flow", "browser", "--account", "box", "--login", OTHER)
+    going.press(**{"as": OTHER})
+    assert going.result().code == 0
+    before = world.account("box")
+    again = Authorizing(world, "--flow", "browser", "box")
+    again.press(**{"as": OTHER})
+    assert again.result().code == 0, again.err
+    assert [world.account("box")[key] for key in ("address", "user", "provider")] == \
+        [before[key] for key in ("address", "user", "provider")] == [ME, OTHER, "test"]
+    world.postkey("authorize", "--flow", "browser", "nobody").failed(2, "this is not a mail address")

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import re
 import smtplib
 import socket
@@ -26,9 +27,11 @@ SMTP_USER, SMTP_ID = "uucp", 10  # in every passwd of Debian
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None of those that connections get by themselves: it has to be free a moment later, too."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+            return s.getsockname()[1]
 
 
 class Port:

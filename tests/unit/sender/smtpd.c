@@ -3,6 +3,7 @@
 #include "address.h"
 #include "errors.h"
 #include "smtpd_data.h"
+#include "smtpd_wire.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
