@@ -52,7 +52,7 @@ PathsScope attempt_scope(const Attempt *attempt)
 
 const Route *attempt_route(const Attempt *attempt)
 {
-    return *attempt->courier ? courier_route(*attempt->courier) : NULL;
+    return attempt->courier && *attempt->courier ? courier_route(*attempt->courier) : NULL;
 }
 
 gboolean attempt_save(SpoolEntry *entry)

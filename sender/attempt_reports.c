@@ -31,18 +31,6 @@ static gboolean notify(const Attempt *attempt, const char *event, const char *re
     return !may_be_told_later(failed);
 }
 
-gboolean attempt_warn_when_late(const Attempt *attempt)
-{
-    Envelope *envelope = attempt->entry->envelope;
-    if (!schedule_wants_warning(envelope, attempt->now))
-        return TRUE;
-    g_autofree char *reason =
-        g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
-                        schedule_age_s(envelope, attempt->now) / 3600);
-    envelope->warned = notify(attempt, "mail_waiting", reason);
-    return envelope->warned;
-}
-
 /* ---- bounces ---- */
 
 /* Puts the bounce into the queue, and *bounce is it, locked. A repeat after a crash finds it there.
@@ -131,6 +119,34 @@ gboolean attempt_bounce(SpoolEntry *entry, const char *address, gint64 lifetime_
     log_warning("%s: its bounce waits: %s", entry->id, failed->message);
     schedule_failed(entry->envelope, attempt_wall_now(), 0, g_random_int());
     return attempt_save(entry);
+}
+
+/* ---- mail that waits for long ---- */
+
+/* For those who asked for it: a person is told besides, so without a route, which has the address
+ * that it would go to, there is none. */
+static void report_delay(const Attempt *attempt)
+{
+    SpoolEntry *entry = attempt->entry;
+    const Route *route = attempt_route(attempt);
+    g_autoptr(GError) failed = NULL;
+    if (route &&
+        !attempt_make_bounce(entry, BOUNCE_DELAYED, route->address, route->lifetime_s, &failed))
+        log_error("%s: there is no report that it waits: %s", entry->id, failed->message);
+}
+
+gboolean attempt_warn_when_late(const Attempt *attempt)
+{
+    Envelope *envelope = attempt->entry->envelope;
+    if (!schedule_wants_warning(envelope, attempt->now))
+        return TRUE;
+    g_autofree char *reason =
+        g_strdup_printf("message %s has waited for %" G_GINT64_FORMAT " h", attempt->entry->id,
+                        schedule_age_s(envelope, attempt->now) / 3600);
+    envelope->warned = notify(attempt, "mail_waiting", reason);
+    if (envelope->warned) /* else both are to come, and this one would come each time */
+        report_delay(attempt);
+    return envelope->warned;
 }
 
 /* ---- reports that do not reach anybody ---- */

@@ -88,6 +88,6 @@ gboolean envelope_wants(const Envelope *envelope, const EnvelopeRecipient *recip
     if (envelope->kind != ENVELOPE_MESSAGE || (envelope->from && *envelope->from == '\0'))
         return FALSE;
     if (asked == 0)
-        asked = ENVELOPE_NOTIFY_FAILURE | ENVELOPE_NOTIFY_DELAY;
+        asked = ENVELOPE_NOTIFY_FAILURE;
     return (asked & (guint)kind) != 0;
 }

@@ -132,7 +132,7 @@ void envelope_set_text(char **field, const char *text);
 void envelope_set_reason(Envelope *envelope, const GError *error);
 
 /* Whether a report of this kind (one EnvelopeNotify) is wanted for recipient (RFC 3461 section
- * 4.1); FAILURE and DELAY when nobody said anything. Never for a bounce or a warning, and never for
+ * 4.1); FAILURE alone when nobody said anything. Never for a bounce or a warning, and never for
  * a message without a reverse-path (RFC 5321 section 4.5.5). */
 gboolean envelope_wants(const Envelope *envelope, const EnvelopeRecipient *recipient,
                         EnvelopeNotify kind);

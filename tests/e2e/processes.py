@@ -1,7 +1,9 @@
 """Processes with deadlines: waiting for their end and for their lines, and what /proc says of them."""
+import contextlib
 import ctypes
 import os
 import queue
+import random
 import select
 import signal
 import socket
@@ -53,10 +55,13 @@ def peer_pid(path):
 
 
 def free_port():
-    """One of the loopback, for a server that cannot be told to choose one."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One of the loopback, for a server that cannot be told to choose one: below those that the kernel gives to
+    connections, so that none takes it before the server does."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port):

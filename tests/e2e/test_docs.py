@@ -22,7 +22,7 @@ PAGES = sorted(os.path.relpath(path, SOURCES) for path in
 INDEX = "docs/README.md"
 
 
-FENCED = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
+FENCED = re.compile(r"^```[\w.-]*\n(.*?)^```", re.M | re.S)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4,}.*\n|\n(?= {4}))+)")
 
 

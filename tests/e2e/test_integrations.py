@@ -31,7 +31,8 @@ def desk(shared_desk):
 def test_the_index_has_every_page_and_each_block_of_one_is_run():
     listed = re.findall(r"^\| \[.*?\]\((.*?)\)", source("docs", "integrations", "README.md"), re.M)
     assert sorted(listed) == PAGES
-    tests = source("tests", "e2e", "test_integrations.py") + source("tests", "e2e", "real", "test_readers.py")
+    tests = source("tests", "e2e", "test_integrations.py") + "".join(
+        source("tests", "e2e", "real", name) for name in ("test_readers.py", "test_relay.py"))
     for page in PAGES:
         for name in re.findall(r"^```(\S+)$", source("docs", "integrations", page), re.M):
             assert f'"{page}"' in tests and f'"{name}"' in tests, (page, name)

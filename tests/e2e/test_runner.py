@@ -8,6 +8,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from clocks import DAY, Clocks
 from processes import read_proc, reap, wait_until
 from small_google import ME
@@ -404,6 +405,26 @@ def test_mail_that_waits_for_hours_is_told_to_a_person_once(ready):
         ready.start_runner()
         wait_until(lambda: "mail_waiting" in said(), "a person is told")
         wait_until(lambda: ready.envelopes()[0].get("warned"), "it is written down, too")
+    assert said().split("\n").count(f"mail_waiting {ME}") == 1
+
+
+@pytest.mark.parametrize("asked, reports", [(["-N", "delay"], 1), ([], 0)])
+def test_who_asked_for_a_report_of_a_delay_gets_it_once(ready, asked, reports):
+    """RFC 3461 section 4.1; at a server that puts the recipient off, and takes the report."""
+    ready.google.smtp("RCPT", "reply", match=A, reply="450 4.7.1 Greylisted, try again later")
+    said = notify_into(ready)
+    name = kept(ready.mail(*asked, A))
+    message = lambda: next(e for e in ready.envelopes() if e["id"] == name)  # noqa: E731; the report comes beside it
+    wait_until(lambda: message().get("attempts") == 1, "the try is written down")
+    ready.stop_runner()
+    ready.change_envelope(waited_s=5 * 3600, counted_at=message()["created_at"])
+    for tries in (2, 3):
+        wait_until(lambda: ready.queue("retry", name).code == 0, "no try is under way")
+        wait_until(lambda: message()["attempts"] == tries, f"try {tries}")
+    wait_until(lambda: len(ready.google.mails()) == reports, f"reports: {ready.google.mails()}")
+    for report in ready.google.mails():
+        assert report["mail_from"] == "" and report["recipients"] == [ME]
+        assert report["bytes"].count(b"Action: delayed") == 1
     assert said().split("\n").count(f"mail_waiting {ME}") == 1
 
 

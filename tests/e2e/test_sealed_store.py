@@ -239,7 +239,7 @@ def test_a_move_to_sealed_files_and_back_takes_everything_and_leaves_nothing(des
     world.kill_broker()
     for address in (ME, OTHER):
         world.postkey("refresh", address).ok()
-    assert status(world) == {"store": "secret-service", "credentials": 3, "faults": []}
+    assert status(world) == {"store": "secret-service", "credentials": 3, "keyring": "open", "faults": []}
 
 
 def test_a_changed_store_is_refused_at_reload_until_the_credentials_are_moved(desktop):

@@ -11,7 +11,7 @@ from world import SECRETS
 
 PASSWORD = "the database's password"
 
-# Its own questions would wait for a person: off. That of the Secret Service's standard is asked all the same, for each write.
+# Its own questions would wait for a person: off. Each write has a prompt of the Secret Service all the same.
 CONFIG = """[General]
 ConfigVersion=2
 UpdateCheckMessageShown=true

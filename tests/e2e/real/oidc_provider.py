@@ -40,7 +40,8 @@ def install():
     os.makedirs(new)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(SOURCES, name), new)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=new, check=True,
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
+                    "--loglevel=error"], cwd=new, check=True,
                    stdout=sys.stderr)
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.rename(new, FOLDER)

@@ -12,7 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.environ.get("POSTKEY_REAL") or os.path.join(HERE, "..", "..", "..", "build-real")
 ROOT = os.path.abspath(os.path.join(CACHE, "packages"))
 WANTED = ("dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "postfix")
-# Those that the packages would make; their numbers are nobody's on a Debian system (200 to 999 are given from above).
+# Those that the packages would make, and whose the mailboxes are. Their numbers are far from those that are given away:
+# adduser goes up from 100, systemd-sysusers down from 999.
 USERS = {"postfix": 213, "dovecot": 214, "dovenull": 215, "vmail": 216}
 GROUPS = USERS | {"postdrop": 217}
 
@@ -30,8 +31,8 @@ def apt(*arguments, **options):
 
 def missing_libraries():
     """What the wanted packages need and this machine does not have, by apt's reckoning; nothing is installed."""
-    plan = apt("-y", "--no-install-recommends", "--print-uris", "install", *WANTED)
-    return set(re.findall(r"^'[^']+' ([^_]+)_", plan, re.MULTILINE))
+    plan = apt("-y", "--no-install-recommends", "--simulate", "install", *WANTED)
+    return set(re.findall(r"^Inst (\S+) ", plan, re.MULTILINE))
 
 
 def install():

@@ -5,6 +5,7 @@ Debian's."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from processes import PATIENCE, free_port, listens, wait_until
@@ -91,6 +92,17 @@ class Postfix(Server):
         # Its end is told to its process group.
         self.run(packages.in_view("postfix", "-c", self.path("etc"), "start-fg"),
                  lambda: listens(self.submission) and listens(self.submissions), start_new_session=True)
+
+    def stop(self):
+        """The script that was started only waits for the master: it would end alone."""
+        try:
+            with open(self.path("queue", "pid", "master.pid")) as f:
+                os.kill(int(f.read()), signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError):
+            super().stop()  # it has not come so far
+            return
+        self.process.wait(PATIENCE)
+        super().stop()
 
     def command(self, *argv):
         return subprocess.run(packages.in_view(*argv), check=True, capture_output=True, text=True,

@@ -16,9 +16,10 @@ from real.dovecot import Dovecot
 from real.letters import HARD, assert_unchanged, whole
 from real.oidc_provider import OidcProvider, Person
 from real.postfix import Postfix
-from world import World
+from world import BUILD, World
 
-pytestmark = pytest.mark.xdist_group("real-issuer")
+pytestmark = [pytest.mark.xdist_group("real-issuer"),
+              pytest.mark.skipif("sanitize" in BUILD, reason="nothing of ours that the other real tests do not run")]
 
 
 class Account:

@@ -13,7 +13,8 @@ from real.dovecot import Dovecot, at_small_google
 from small_google import DESKTOP, ME
 from world import BUILD, World
 
-pytestmark = pytest.mark.xdist_group("real-live")
+pytestmark = [pytest.mark.xdist_group("real-live"),
+              pytest.mark.skipif("sanitize" in BUILD, reason="nothing of ours that the other real tests do not run")]
 LIVE = os.path.join(packages.HERE, "..", "..", "live", "live")
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from processes import all_pids, read_proc
 from real import oidc_provider, packages
-from world import World
+from world import BUILD, World
 
+pytestmark = pytest.mark.skipif("sanitize" in BUILD, reason="nothing of ours that the other real tests do not run")
 SERVERS = os.path.join(packages.HERE, "servers")
 
 

@@ -115,6 +115,8 @@ Test(bounce, of_what_is_over_or_waits_has_a_status_of_its_class)
     recipient->reply = g_strdup("451 4.3.0 Try again");
     g_autofree char *over = compose(BOUNCE_EXPIRED, original, PLAIN, FALSE);
     expect_in(over, "\nAction: failed\nStatus: 4.4.7\n");
+    cr_expect_eq(bounce_count(BOUNCE_DELAYED, original), 0, "nobody asked for it");
+    recipient->notify = ENVELOPE_NOTIFY_DELAY | ENVELOPE_NOTIFY_FAILURE;
     g_autofree char *waits = compose(BOUNCE_DELAYED, original, PLAIN, FALSE);
     expect_in(waits, "\nAction: delayed\nStatus: 4.3.0\n");
     expect_in(waits, "text/rfc822-headers");
