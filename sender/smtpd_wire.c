@@ -1,6 +1,7 @@
 #include "smtpd_wire.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sysexits.h>
@@ -20,21 +21,28 @@ void smtpd_wire_cut_off(SmtpdWire *wire)
     wire->status = EX_TEMPFAIL;
 }
 
-/* A peer that never stops talking has an end, too. */
-static gboolean await_input(const SmtpdWire *wire)
+/* A peer that never stops talking, or reads an answer byte by byte, has an end, too. */
+static Deadline patience(const SmtpdWire *wire)
 {
     Deadline until = deadline_in_ms(wire->timeout_ms);
-    if (wire->until != 0)
-        until = MIN(until, wire->until);
+    return wire->until != 0 ? MIN(until, wire->until) : until;
+}
+
+static gboolean await_input(const SmtpdWire *wire)
+{
+    Deadline until = patience(wire);
     return deadline_left_ms(until) > 0 && deadline_wait(wire->in, POLLIN, until);
 }
 
+/* The descriptor is one that blocks, and others may have it: so much can be written at once where
+ * there is room at all. More would wait for a peer that does not read, beyond any deadline. */
 static void flush(SmtpdWire *wire)
 {
     const GString *text = wire->replies;
     for (gsize sent = 0; sent < text->len;) {
-        gboolean ready = deadline_wait(wire->out, POLLOUT, deadline_in_ms(wire->timeout_ms));
-        gssize n = ready ? write(wire->out, text->str + sent, text->len - sent) : -1;
+        gsize piece = MIN(text->len - sent, PIPE_BUF);
+        gboolean ready = deadline_wait(wire->out, POLLOUT, patience(wire));
+        gssize n = ready ? write(wire->out, text->str + sent, piece) : -1;
         if (ready && n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0) {

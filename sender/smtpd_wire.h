@@ -17,7 +17,7 @@
 typedef struct {
     int in, out;                      /* borrowed */
     gint64 timeout_ms;                /* without a byte from the peer */
-    Deadline until;                   /* nothing is read after it; 0: no such end */
+    Deadline until;                   /* nobody is waited for after it; 0: no such end */
     char chunk[SMTPD_WIRE_CHUNK_LEN]; /* what was read */
     gsize at, len;                    /* of it: the next byte, the end */
     GString *replies;                 /* not yet written */

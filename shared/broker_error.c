@@ -118,8 +118,8 @@ static void set_known_error(GError **error, const BrokerError *known, const cJSO
 /* What is to be typed has to reach the broker that said it. */
 static void name_system(GError *error)
 {
-    static const char command[] = "\\bpostkey (?=(?:accounts|add|authorize|client|forget|refresh|"
-                                  "reload|revoke|store|token|unlock)\\b)";
+    static const char command[] = "\\bpostkey (?=(?:accounts|add|authorize|client|forget|local|"
+                                  "refresh|reload|revoke|store|token|unlock)\\b)";
     if (!error_remedy(error))
         return;
     g_autoptr(GRegex) regex = g_regex_new(command, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT, NULL);

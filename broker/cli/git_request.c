@@ -150,6 +150,11 @@ gboolean git_request_is_for(const GitRequest *request, const char *host, gint64 
            (request->port == 0 || request->port == port);
 }
 
+gboolean git_request_fits_tls(const GitRequest *request, gboolean implicit)
+{
+    return !implicit || request->port != 0 || g_strcmp0(request->protocol, "imap") != 0;
+}
+
 gboolean git_request_names(const GitRequest *request, const char *user)
 {
     return !request->username || g_ascii_strcasecmp(request->username, user) == 0;

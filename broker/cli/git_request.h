@@ -35,5 +35,10 @@ const char *git_request_service(const GitRequest *request);
 /* Whether it is for this server: the host in any case, and the port where one was said. */
 gboolean git_request_is_for(const GitRequest *request, const char *host, gint64 port);
 
+/* Whether git will speak to a server of that name as the server is spoken to: "imap" without a port
+ * is another door, without TLS, than one that has TLS from the first byte (implicit). For smtp git
+ * says the same whatever it does. */
+gboolean git_request_fits_tls(const GitRequest *request, gboolean implicit);
+
 /* Whether it is for whoever is called this. */
 gboolean git_request_names(const GitRequest *request, const char *user);

@@ -49,7 +49,9 @@ static gboolean serves(const cJSON *account, const GitRequest *request)
         return FALSE;
     cJSON_ArrayForEach (server, servers) {
         const char *host = json_string_or(server, "host", "");
-        if (git_request_is_for(request, host, json_int_or(server, "port", 0)))
+        gboolean implicit = strcmp(json_string_or(server, "tls", ""), "starttls") != 0;
+        if (git_request_is_for(request, host, json_int_or(server, "port", 0)) &&
+            git_request_fits_tls(request, implicit))
             return TRUE;
     }
     return FALSE;

@@ -101,6 +101,17 @@ Test(git_request, an_address_stands_in_brackets)
     cr_assert_not(git_request_is_for(bare, "::1", 993));
 }
 
+Test(git_request, imap_without_tls_is_another_door_than_imaps)
+{
+    g_autoptr(GitRequest) plain = parse("protocol=imap\nhost=imap.gmail.com\n\n");
+    g_autoptr(GitRequest) by_port = parse("protocol=imap\nhost=imap.gmail.com:993\n\n");
+    g_autoptr(GitRequest) encrypted = parse("protocol=imaps\nhost=imap.gmail.com\n\n");
+    cr_assert_not(git_request_fits_tls(plain, TRUE));
+    cr_assert(git_request_fits_tls(plain, FALSE));
+    cr_assert(git_request_fits_tls(by_port, TRUE));
+    cr_assert(git_request_fits_tls(encrypted, TRUE));
+}
+
 Test(git_request, no_host_is_nobodys)
 {
     g_autoptr(GitRequest) request = parse("protocol=smtp\n\n");

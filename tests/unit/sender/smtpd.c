@@ -273,6 +273,28 @@ Test(smtpd, a_peer_that_is_silent_is_left)
     cr_expect_not_null(strstr(said, "\r\n421 4.4.2 "), "%s", said);
 }
 
+/* A peer that asks and asks and reads no answer. */
+static int serve_who_never_reads(SmtpdHost *host)
+{
+    static const char asked[] = "NOOP\r\n";
+    int in = memfd_create("in", MFD_CLOEXEC), out[2];
+    cr_assert(in >= 0 && pipe(out) == 0);
+    for (guint i = 0; i < 20000; i++)
+        cr_assert_eq(write(in, asked, sizeof asked - 1), (gssize)sizeof asked - 1);
+    cr_assert_eq(lseek(in, 0, SEEK_SET), 0);
+    int status = smtpd_serve(host, in, out[1]);
+    (void)close(in);
+    (void)close(out[0]);
+    (void)close(out[1]);
+    return status;
+}
+
+Test(smtpd, a_peer_that_does_not_read_its_answers_is_left, .timeout = 60)
+{
+    SmtpdHost host = {.host = "web1", .size_max = 1, .timeout_ms = 20, .accept = accept_all};
+    cr_expect_eq(serve_who_never_reads(&host), EX_TEMPFAIL);
+}
+
 /* ---- with a login ---- */
 
 /* "wiki" with "secret", until it was asked for ten times. */
@@ -379,6 +401,17 @@ Test(smtpd, who_talks_and_does_not_log_in_has_no_more_time_than_who_is_silent)
 {
     expect_of((Keeper){.login = check_login, .is_late = TRUE}, "NOOP\r\nNOOP\r\n", "220 421", "",
               EX_TEMPFAIL);
+}
+
+Test(smtpd, who_does_not_read_has_no_more_time_for_a_login_either, .timeout = 60)
+{
+    SmtpdHost host = {.host = "web1",
+                      .size_max = 1,
+                      .timeout_ms = G_MAXINT,
+                      .login = check_login,
+                      .login_timeout_ms = 20,
+                      .accept = accept_all};
+    cr_expect_eq(serve_who_never_reads(&host), EX_TEMPFAIL);
 }
 
 Test(smtpd, auth_is_offered_where_it_is_asked_for)
