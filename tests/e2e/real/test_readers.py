@@ -23,6 +23,8 @@ def desk():
     with Desk() as desk, Dovecot(at_small_google(desk.google)) as dovecot:
         dovecot.deliver(YOU, MESSAGE)
         desk.imap = dovecot
+        desk.configure_google(f"{desk.submissions}\nimap=localhost:{dovecot.imaps_port} tls")
+        desk.reload()
         yield desk
 
 
@@ -67,6 +69,18 @@ def test_mbsync(desk):
     name, = os.listdir(new)
     with open(os.path.join(new, name)) as f:
         assert "read me" in f.read()
+
+
+# As Gnus asks: by the name that its person gave the server, too.
+GNUS_ASKS = """(princ (plist-get (car (auth-source-search :max 1 :host '("gmail" "localhost")
+    :port '("imaps" "imap" "993" "143") :user "you@gmail.com" :require '(:user :secret))) :secret))"""
+
+
+def test_emacs_finds_a_token_for_a_server_of_two_names(desk):
+    path = desk.copy("emacs.md", "elisp", "init.el")
+    asked = [need("emacs"), "--batch", "-Q", "-l", path, "--eval"]
+    assert desk.run([*asked, GNUS_ASKS]).ok() == desk.token()
+    assert desk.run([*asked, GNUS_ASKS.replace("localhost", "imap.evil.example")]).ok() == "nil"
 
 
 def test_python(desk):
