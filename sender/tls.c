@@ -340,6 +340,7 @@ static char *issuer_of(gnutls_x509_crt_t certificate)
 gboolean tls_certificate(const Tls *tls, TlsCertificate *certificate)
 {
     unsigned n = 0;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     const gnutls_datum_t *chain = gnutls_certificate_get_peers(tls->session, &n);
     TlsCertificate read = {.chain = n, .ends_at = G_MAXINT64};
     for (unsigned i = 0; chain && i < n; i++) {
@@ -347,7 +348,10 @@ gboolean tls_certificate(const Tls *tls, TlsCertificate *certificate)
         if (gnutls_x509_crt_init(&one) != 0)
             break;
         if (gnutls_x509_crt_import(one, &chain[i], GNUTLS_X509_FMT_DER) == 0) {
-            read.ends_at = MIN(read.ends_at, gnutls_x509_crt_get_expiration_time(one));
+            /* The server was verified: what has ended is a companion that nobody needed. */
+            gint64 ends_at = gnutls_x509_crt_get_expiration_time(one);
+            if (ends_at > now)
+                read.ends_at = MIN(read.ends_at, ends_at);
             if (i == 0) {
                 read.issuer = issuer_of(one);
                 read.from_at = gnutls_x509_crt_get_activation_time(one);

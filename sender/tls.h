@@ -71,7 +71,8 @@ typedef struct {
     char *issuer;   /* who vouches for the server, fit to be printed */
     guint chain;    /* how many certificates it sent */
     gint64 from_at; /* Unix seconds: since when the server's own is valid */
-    gint64 ends_at; /* when the first one of the chain ends */
+    gint64 ends_at; /* when the first one of the chain ends; one that has ended already was not
+                       needed */
 } TlsCertificate;
 
 /* Fills in certificate. FALSE: there is none to be read. */

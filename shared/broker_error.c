@@ -115,16 +115,19 @@ static void set_known_error(GError **error, const BrokerError *known, const cJSO
     g_propagate_error(error, made);
 }
 
-/* What is to be typed has to reach the broker that said it. */
-static void name_system(GError *error)
+char *broker_error_name_system(const char *remedy)
 {
     static const char command[] = "\\bpostkey (?=(?:accounts|add|authorize|client|forget|local|"
                                   "refresh|reload|revoke|store|token|unlock)\\b)";
+    g_autoptr(GRegex) regex = g_regex_new(command, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT, NULL);
+    return g_regex_replace_literal(regex, remedy, -1, 0, "postkey --system ", 0, NULL);
+}
+
+static void name_system(GError *error)
+{
     if (!error_remedy(error))
         return;
-    g_autoptr(GRegex) regex = g_regex_new(command, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT, NULL);
-    g_autofree char *remedy =
-        g_regex_replace_literal(regex, error_remedy(error), -1, 0, "postkey --system ", 0, NULL);
+    g_autofree char *remedy = broker_error_name_system(error_remedy(error));
     error_set_remedy(error, remedy);
 }
 

@@ -14,3 +14,7 @@
  * --system. A name that is not known is POSTKEY_ERROR_PROTOCOL. */
 void broker_error_set(GError **error, const char *name, const cJSON *parameters,
                       gboolean is_system);
+
+/* What is to be typed has to reach the broker that it is about: remedy, with --system in the
+ * commands of postkey that ask a broker and have none yet. Returns owned. */
+char *broker_error_name_system(const char *remedy);

@@ -1,4 +1,5 @@
 #include "broker_calls.h"
+#include "broker_error.h"
 #include "errors.h"
 #include "output.h"
 #include "table.h"
@@ -132,7 +133,7 @@ static void add_account(Table *table, const cJSON *account, gint64 now)
     add_rotation(table, account, now);
 }
 
-static gboolean print_table(const cJSON *accounts, GError **error)
+static gboolean print_table(const cJSON *accounts, gboolean of_machine, GError **error)
 {
     if (cJSON_GetArraySize(accounts) == 0) {
         output_remark("There is no account yet. Add one: postkey authorize ADDRESS\n");
@@ -144,12 +145,14 @@ static gboolean print_table(const cJSON *accounts, GError **error)
         add_account(table, account, times_now());
     }
     g_autofree char *text = table_format(table);
-    return output_answer(text, error);
+    g_autofree char *named = of_machine ? broker_error_name_system(text) : NULL;
+    return output_answer(named ? named : text, error);
 }
 
 static gboolean run_accounts(const Arguments *arguments, GError **error)
 {
     const cJSON *accounts = NULL;
+    gboolean of_machine = broker_client_is_system(arguments_scope(arguments));
     g_autoptr(cJSON) reply = broker_calls_once(arguments_scope(arguments), "GetAccounts", NULL,
                                                BROKER_CLIENT_QUICK_MS, error);
     if (!reply)
@@ -157,7 +160,7 @@ static gboolean run_accounts(const Arguments *arguments, GError **error)
     if (json_array(reply, "accounts", &accounts) != JSON_FOUND)
         return broker_calls_missing("GetAccounts", "accounts", error);
     return arguments_flag(arguments, "json") ? output_json(accounts, error)
-                                             : print_table(accounts, error);
+                                             : print_table(accounts, of_machine, error);
 }
 
 static const OptionSpec accounts_options[] = {

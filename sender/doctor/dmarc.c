@@ -50,6 +50,19 @@ static const char *only_record(const GPtrArray *texts)
     return found;
 }
 
+/* What somebody meant to be one, for a person to look at; NULL: none, as where a wildcard answers
+ * for every name with what is for another purpose (such texts are discarded, section 6.6.3).
+ * Borrowed. */
+static const char *meant_record(const GPtrArray *texts)
+{
+    for (guint i = 0; i < texts->len; i++) {
+        g_autofree char *text = g_ascii_strdown(g_ptr_array_index(texts, i), -1);
+        if (strstr(text, "dmarc") || g_str_has_prefix(text, "p="))
+            return g_ptr_array_index(texts, i);
+    }
+    return NULL;
+}
+
 static gboolean is_strict(GHashTable *tags, const char *name)
 {
     const char *value = g_hash_table_lookup(tags, name);
@@ -88,7 +101,7 @@ static TxtAnswer look_at(const char *name, const char *below, TxtLookup lookup, 
     DmarcRecord read = {0};
     gboolean good = text && take(&read, text, inherited);
     if (!good && !inherited)
-        record->broken = g_strdup(text ? text : g_ptr_array_index(texts, 0));
+        record->broken = g_strdup(text ? text : meant_record(texts));
     if (!good)
         return TXT_NOTHING;
     if (!record->found) {

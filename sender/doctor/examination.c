@@ -1,5 +1,7 @@
 #include "examination.h"
 
+#include "broker_client.h"
+
 #include <string.h>
 
 /* Those that others build on stand before them. */
@@ -25,6 +27,7 @@ typedef struct {
 
 struct Examination {
     Patient *patient;
+    gboolean of_machine; /* it is the machine's broker that is asked */
     GMutex mutex; /* of ended and stands_in_way; what a check wrote before, others read behind it */
     GCond changed;
     Run runs[CHECKS];
@@ -72,6 +75,8 @@ static gpointer run_one(gpointer data)
                      in_way->check->name);
     else
         check->run(examination->patient, run->findings, deadline_in_ms(check->patience_ms));
+    if (examination->of_machine)
+        findings_name_system(run->findings);
     g_mutex_lock(&examination->mutex);
     run->stands_in_way = in_way || findings_worst(run->findings) == FINDING_FAILURE;
     run->ended = TRUE;
@@ -96,7 +101,8 @@ FindingResult examination_run(Patient *patient,
                               void (*told)(const Examined *examined, gpointer data), gpointer data)
 {
     FindingResult worst = FINDING_OK;
-    Examination examination = {.patient = patient};
+    Examination examination = {.patient = patient,
+                               .of_machine = broker_client_is_system(patient->scope)};
     g_mutex_init(&examination.mutex);
     g_cond_init(&examination.changed);
     for (gsize i = 0; i < CHECKS; i++)

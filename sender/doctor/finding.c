@@ -1,5 +1,6 @@
 #include "finding.h"
 
+#include "broker_error.h"
 #include "errors.h"
 #include "log.h"
 
@@ -49,6 +50,16 @@ void findings_add(GPtrArray *findings, FindingResult result, const char *meaning
 void findings_add_error(GPtrArray *findings, FindingResult result, const GError *error)
 {
     add(findings, result, error_meaning(error), error_remedy(error), error->message);
+}
+
+void findings_name_system(GPtrArray *findings)
+{
+    for (guint i = 0; i < findings->len; i++) {
+        Finding *finding = g_ptr_array_index(findings, i);
+        char *remedy = finding->remedy ? broker_error_name_system(finding->remedy) : NULL;
+        g_free(finding->remedy);
+        finding->remedy = remedy;
+    }
 }
 
 FindingResult findings_worst(const GPtrArray *findings)

@@ -29,6 +29,9 @@ void findings_add(GPtrArray *findings, FindingResult result, const char *meaning
 /* Adds the three parts of an error. */
 void findings_add_error(GPtrArray *findings, FindingResult result, const GError *error);
 
+/* What is to be typed is for the broker of the machine. */
+void findings_name_system(GPtrArray *findings);
+
 /* The worst result. FINDING_OK where there is none. Skipped is worse than a note. */
 FindingResult findings_worst(const GPtrArray *findings);
 

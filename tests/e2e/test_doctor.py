@@ -292,6 +292,13 @@ def test_a_certificate_that_ends_soon(clinic):
     assert visit.results("login") == ["ok"]
 
 
+def test_a_certificate_that_nobody_needs_may_have_ended(clinic):
+    clinic.google.set({"tls.smtp": "old-cross"})
+    visit = clinic.examine()
+    visit.blames({})
+    assert "a chain of 2" in visit.of("tls")[0]["found"], visit.of("tls")
+
+
 def test_a_server_without_starttls_is_passed_by(clinic):
     clinic.google.set({"smtp.starttls": False})
     visit = clinic.examine()

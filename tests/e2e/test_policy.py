@@ -384,6 +384,19 @@ def test_what_is_to_be_typed_reaches_the_same_broker(system, machine):
     assert done.returncode == 7 and b"postkey --system accounts" in done.stderr, done
 
 
+def test_what_the_doctor_and_the_list_say_is_to_be_typed_reaches_the_same_broker(system, machine):
+    system.rules(system.RULES + f"[account new]\naddress=new@gmail.test\nprovider=test\ntokens=uid:{READER}\n")
+    system.reload()
+    done = system.run_as(READER, [program("postkey"), "--system", "doctor", "--json", "--dns", "127.0.0.1:1", "new"],
+                         at_run=machine)
+    accounts = system.run_as(READER, [program("postkey"), "--system", "accounts"], at_run=machine)
+    system.rules(system.RULES)
+    system.reload()
+    said = next(f for f in json.loads(done.stdout)["findings"] if f["check"] == "authorization")
+    assert said["result"] == "failure" and "postkey --system authorize" in said["remedy"], said
+    assert b"postkey --system authorize" in accounts.stdout and b"postkey authorize" not in accounts.stdout, accounts
+
+
 def test_where_the_systems_broker_does_not_run_nobody_is_told_to_make_a_runtime_folder(system, machine, tmp_path):
     os.makedirs(tmp_path / "run" / "postkey")
     for path in [tmp_path / "run", *tmp_path.parents]:

@@ -27,6 +27,7 @@ static const struct {
     {"ends-soon", "localhost", SIGNED_BY_OURS, 3},
     {"self-signed", "localhost", SIGNED_BY_ITSELF, 30},
     {"unknown-ca", "localhost", SIGNED_BY_ANOTHER, 30},
+    {"old-cross", "localhost", SIGNED_BY_OURS, 30},
 };
 
 static gnutls_certificate_credentials_t credentials[G_N_ELEMENTS(leaves)];
@@ -74,6 +75,11 @@ static void sign(const Pair *pair, const Pair *signer)
 {
     must(gnutls_x509_crt_sign2(pair->certificate, signer->certificate, signer->key,
                                GNUTLS_DIG_SHA256, 0));
+    /* As it is to whoever reads it; one that was only made has no names to be compared. */
+    gnutls_datum_t der = {NULL, 0};
+    must(gnutls_x509_crt_export2(pair->certificate, GNUTLS_X509_FMT_DER, &der));
+    must(gnutls_x509_crt_import(pair->certificate, &der, GNUTLS_X509_FMT_DER));
+    gnutls_free(der.data);
 }
 
 static Pair authority_new(const char *common_name)
@@ -100,6 +106,17 @@ static void name_hosts(gnutls_x509_crt_t certificate, const char *host)
                                               sizeof loopback6, GNUTLS_FSAN_APPEND));
 }
 
+/* Our own authority as another one vouched for it once: servers go on sending such a certificate
+ * long after it has ended, and nobody needs it who knows the authority itself. */
+static Pair cross_new(const Pair *ours, const Pair *another)
+{
+    Pair cross = pair_new("Small Google Root", -1);
+    must(gnutls_x509_crt_set_key(cross.certificate, ours->key));
+    must(gnutls_x509_crt_set_basic_constraints(cross.certificate, 1, -1));
+    sign(&cross, another);
+    return cross;
+}
+
 static gnutls_certificate_credentials_t leaf_new(gsize which, const Pair *ours, const Pair *another)
 {
     Pair leaf = pair_new(leaves[which].host, leaves[which].ends_in_days);
@@ -113,7 +130,11 @@ static gnutls_certificate_credentials_t leaf_new(gsize which, const Pair *ours, 
     sign(&leaf, signer);
     gnutls_certificate_credentials_t made = NULL;
     must(gnutls_certificate_allocate_credentials(&made));
-    must(gnutls_certificate_set_x509_key(made, &leaf.certificate, 1, leaf.key));
+    Pair cross = cross_new(ours, another);
+    gnutls_x509_crt_t chain[] = {leaf.certificate, cross.certificate};
+    unsigned sent = g_str_equal(leaves[which].name, "old-cross") ? 2 : 1;
+    must(gnutls_certificate_set_x509_key(made, chain, (int)sent, leaf.key));
+    pair_free(&cross);
     pair_free(&leaf);
     return made;
 }

@@ -9,8 +9,8 @@
 gboolean ca_init(const char *dir, GError **error);
 void ca_clear(void);
 
-/* The server's side of one certificate: good, wrong-name, expired, self-signed or unknown-ca.
- * Borrowed until ca_clear; read-only, so any number of sessions may use it. Never NULL for these.
+/* The server's side of one certificate: a value of the switches tls.https and tls.smtp. Borrowed
+ * until ca_clear; read-only, so any number of sessions may use it. Never NULL for these.
  */
 gnutls_certificate_credentials_t ca_credentials(const char *name);
 

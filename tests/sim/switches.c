@@ -66,8 +66,8 @@ static const Definition definitions[N_SWITCHES] = {
     [SWITCH_SMTP_CUT_AFTER] = {"smtp.cut_after", KIND_NUMBER, NULL},
 };
 
-static const char *const certificate_names[] = {"good",        "wrong-name", "expired", "ends-soon",
-                                                "self-signed", "unknown-ca", NULL};
+static const char *const certificate_names[] = {
+    "good", "wrong-name", "expired", "ends-soon", "self-signed", "unknown-ca", "old-cross", NULL};
 
 static const char *const early_names[] = {"take", "refuse", "misread", "close", NULL};
 

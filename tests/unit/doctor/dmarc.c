@@ -11,6 +11,9 @@ static ZoneRecord zone[] = {
     {"_dmarc.two.test", "v=DMARC1; p=none"},
     {"_dmarc.two.test", "v=DMARC1; p=reject"},
     {"_dmarc.broken.test", "v=DMARC1; p=perhaps"},
+    {"_dmarc.wild.test", "v=spf1 -all"},
+    {"_dmarc.nearly.test", "some-verification=x"},
+    {"_dmarc.nearly.test", "p=reject; v=DMARC1"},
     {"_dmarc.silent.test", NULL},
     {"_dmarc.gov.test", "v=DMARC1; p=reject; psd=y"},
     {0},
@@ -33,6 +36,8 @@ static const Case cases[] = {
     {"none.test", TXT_NOTHING, DMARC_NO_POLICY, NULL, NULL},
     {"two.test", TXT_NOTHING, DMARC_NO_POLICY, NULL, NULL},
     {"broken.test", TXT_NOTHING, DMARC_NO_POLICY, NULL, NULL},
+    {"wild.test", TXT_NOTHING, DMARC_NO_POLICY, NULL, NULL},
+    {"nearly.test", TXT_NOTHING, DMARC_NO_POLICY, NULL, NULL},
     {"a.silent.test", TXT_UNKNOWN, DMARC_NO_POLICY, NULL, NULL},
 };
 
@@ -58,6 +63,16 @@ Test(dmarc, a_record_that_is_none_is_told)
     (void)dmarc_look("two.test", zone_lookup, zone, &two, NULL);
     cr_expect_str_eq(broken.broken, "v=DMARC1; p=perhaps");
     cr_expect_not_null(two.broken);
+}
+
+/* A wildcard of the domain answers for _dmarc, too. */
+Test(dmarc, what_is_for_another_purpose_is_no_broken_record)
+{
+    g_auto(DmarcRecord) wild = {0}, nearly = {0};
+    (void)dmarc_look("wild.test", zone_lookup, zone, &wild, NULL);
+    (void)dmarc_look("nearly.test", zone_lookup, zone, &nearly, NULL);
+    cr_expect_null(wild.broken, "%s", wild.broken);
+    cr_expect_str_eq(nearly.broken, "p=reject; v=DMARC1");
 }
 
 static gboolean aligned(const char *from, const char *domain, gboolean strict)
