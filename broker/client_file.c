@@ -22,6 +22,9 @@ static gboolean read_document(const cJSON *document, char **client_id, Secret **
     if (json_object(document, "web", &client) == JSON_FOUND)
         return refuse(error, "such a client wants redirects to a web server, not to this machine",
                       "the file is of a client of the type \"Web application\"");
+    if (g_strcmp0(json_string_or(document, "type", NULL), "service_account") == 0)
+        return refuse(error, "a service account belongs to: postkey add service-account",
+                      "the file is the key of a service account");
     if (json_object(document, "installed", &client) != JSON_FOUND)
         return refuse(error, "it has no part \"installed\"",
                       "the file is not an OAuth client file of Google's console");

@@ -160,8 +160,8 @@ static void fail_dismissed(GTask *task)
     GError *error = NULL;
     error_set(&error, POSTKEY_ERROR_KEYRING_LOCKED,
               "its prompt was dismissed, or there is no desktop to show it on",
-              "answer the prompt at the desktop; without one: gnome-keyring-daemon --unlock, in "
-              "this session",
+              "answer the prompt at the desktop; without one, in this session: "
+              "gnome-keyring-daemon --replace --unlock (the password, then Ctrl-D twice, no Enter)",
               "the keyring is still locked");
     g_task_return_error(task, error);
     g_object_unref(task);

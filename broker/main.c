@@ -69,7 +69,7 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
         {"state-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->state_dir, "Keep the state here",
          "FOLDER"},
         {"system", 0, 0, G_OPTION_ARG_NONE, &options->is_system,
-         "Serve the users of this machine, as the configuration allows", NULL},
+         "Serve this machine's users, as the configuration says", NULL},
         {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
          "error, warning, notice, info or debug", "LEVEL"},
         {"ready-fd", 0, 0, G_OPTION_ARG_INT, &options->ready_fd,
@@ -80,25 +80,21 @@ static gboolean parse_options(int argc, char **argv, Options *options, GError **
     };
     g_autoptr(GOptionContext) context =
         g_option_context_new("- hold refresh tokens, hand out access tokens");
-    g_option_context_set_summary(context,
-                                 "postkey-broker keeps the refresh tokens of mail "
-                                 "accounts in the keyring, refreshes access tokens\n"
-                                 "unattended, and serves them over a Unix socket. It is "
-                                 "started by the first program that needs\n"
-                                 "it (postkey, postkey-send), or by systemd through its "
-                                 "socket; there is seldom a reason to start\n"
-                                 "it by hand. Accounts are managed with the command postkey.");
+    g_option_context_set_summary(
+        context, "postkey-broker keeps the refresh tokens of mail accounts in the keyring,\n"
+                 "refreshes access tokens unattended, and serves them over a Unix socket. It is\n"
+                 "started by the first program that needs it (postkey, postkey-send), or by\n"
+                 "systemd through its socket; there is seldom a reason to start it by hand.\n"
+                 "Accounts are managed with the command postkey.");
     g_option_context_set_description(
-        context,
-        "Environment:\n"
-        "  POSTKEY_SOCKET   where to listen (default: $XDG_RUNTIME_DIR/postkey/broker.sock)\n"
-        "  POSTKEY_CONFIG   the configuration (default: $XDG_CONFIG_HOME/postkey/postkey.conf)\n"
-        "With --system these are " PATHS_SYSTEM_SOCKET ", " PATHS_SYSTEM_CONFIG
-        " and " PATHS_SYSTEM_STATE ",\n"
-        "unless options name others; the environment is not asked.\n\n"
-        "SIGHUP reads the configuration again; SIGTERM ends the broker as soon as no refresh "
-        "token\n"
-        "is on its way into the keyring.\n");
+        context, "Environment:\n"
+                 "  POSTKEY_SOCKET   where to listen ($XDG_RUNTIME_DIR/postkey/broker.sock)\n"
+                 "  POSTKEY_CONFIG   the configuration ($XDG_CONFIG_HOME/postkey/postkey.conf)\n"
+                 "With --system these are " PATHS_SYSTEM_SOCKET ", " PATHS_SYSTEM_CONFIG
+                 "\nand " PATHS_SYSTEM_STATE
+                 ", unless options name others; the environment is not asked.\n\n"
+                 "SIGHUP reads the configuration again; SIGTERM ends the broker as soon as no\n"
+                 "refresh token is on its way into the keyring.");
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_set_help_enabled(context, FALSE); /* GLib's own would exit */
     if (!g_option_context_parse(context, &argc, &argv, error))

@@ -31,7 +31,7 @@ void method_add_local(Methods *methods, Call *call)
     State *state = methods->context->state;
     const char *name = call_string(call, "name");
     if (!config_is_name(name)) {
-        refuse(call, "take letters, digits and ._@+- (64 at most)", "no name", name);
+        refuse(call, "take letters, digits and ._@+- (64 at most)", "this cannot be a name", name);
         return;
     }
     if (state_local(state, name)) {

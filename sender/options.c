@@ -82,7 +82,8 @@ static const Option table[] = {
 
 static const char help[] =
     "usage: postkey-send [OPTION]... [RECIPIENT]... < MESSAGE\n"
-    "Sends the message on standard input through an account of postkey, as sendmail would.\n"
+    "Sends the message on standard input through an account of postkey, as sendmail\n"
+    "would.\n"
     "\n"
     "  -t                  recipients from To, Cc and Bcc too\n"
     "  -i, -oi             a line with a lone dot does not end the message\n"
@@ -90,11 +91,13 @@ static const char help[] =
     "  -F NAME             full name for a From that is missing\n"
     "  -a, --account NAME  send as this account\n"
     "  --check [--json]    say what would be sent, as whom and to whom; send nothing\n"
-    "  --deliver MODE      auto: send now, keep in the queue what cannot be sent now (the "
-    "default)\n"
-    "                      now: send now, keep nothing; queue: keep at once, send afterwards\n"
-    "  --timeout SECONDS   wait no longer than this; what is not sent by then stays in the queue\n"
-    "  -N WHEN, -R PART    delivery notices: never, or success,failure,delay; with full or hdrs\n"
+    "  --deliver MODE      auto: send now, keep in the queue what cannot be sent now\n"
+    "                      (the default); now: send now, keep nothing;\n"
+    "                      queue: keep at once, send afterwards\n"
+    "  --timeout SECONDS   wait no longer than this; what is not sent by then stays\n"
+    "                      in the queue\n"
+    "  -N WHEN, -R PART    delivery notices: never, or success,failure,delay; with\n"
+    "                      full or hdrs\n"
     "  -V ID               envelope id, which such notices repeat\n"
     "  -v                  show the dialogue with the server on standard error\n"
     "  --user, --system    use the person's own broker, or the system's\n"
@@ -102,32 +105,33 @@ static const char help[] =
     "  --                  what follows are recipients\n"
     "\n"
     "Instead of sending one message:\n"
-    "  -bs                 SMTP on standard input and output, for programs and inetd-style "
-    "sockets\n"
-    "  -bs --local         the same for whom \"postkey local add\" gave a name and a password; no "
-    "mail\n"
-    "                      before a login, and none from another machine but with --any-peer\n"
+    "  -bs                 SMTP on standard input and output, for programs and\n"
+    "                      inetd-style sockets\n"
+    "  -bs --local         the same for whom \"postkey local add\" gave a name and a\n"
+    "                      password; no mail before a login, and none from another\n"
+    "                      machine but with --any-peer\n"
     "  -bp                 the queue; so does the name mailq\n"
     "  -q                  send what is due in the queue; -qI ID: that message now\n"
-    "  -bi                 nothing, as /etc/aliases needs no index; so does the name newaliases\n"
+    "  -bi                 nothing, as /etc/aliases needs no index; so does the name\n"
+    "                      newaliases\n"
     "\n"
-    "A recipient without a domain (root) is looked up in /etc/aliases; what is left goes to root=\n"
-    "of [sender] in postkey.conf, else to the account itself. A From that the account may not use\n"
-    "(root@web1) becomes \"root on web1\" with the account's address. For example:\n"
+    "A recipient without a domain (root) is looked up in /etc/aliases; what is left\n"
+    "goes to root= of [sender] in postkey.conf, else to the account itself. A From\n"
+    "that the account may not use (root@web1) becomes \"root on web1\" with the\n"
+    "account's address. For example:\n"
     "\n"
     "  postkey-send -t < message\n"
     "  echo 'the disk is full' | postkey-send -i root\n"
     "  postkey-send --check -t < message\n"
     "  git config --global sendemail.sendmailCmd postkey-send\n"
     "\n"
-    "Other options of sendmail are accepted and ignored; -odq is --deliver=queue. What is kept is\n"
-    "said on standard error; \"postkey-queue list\" shows it. Exit codes are those of sysexits.h:\n"
-    "0 sent, or kept, or a bounce is on its way; else nobody got it and nothing is kept (but with\n"
-    "--deliver=now to several, standard error names who got it): 64 usage,\n"
-    "65 message refused, 67 recipient refused, 69 unavailable, 73 or 74 cannot be kept, 75 try "
-    "again\n"
-    "later, 76 the server breaks the protocol or cannot be trusted, 77 not authorized,\n"
-    "78 configuration.\n";
+    "Other options of sendmail are accepted and ignored; -odq is --deliver=queue.\n"
+    "What is kept is said on standard error; \"postkey-queue list\" shows it. Exit\n"
+    "codes are those of sysexits.h: 0 sent, or kept, or a bounce is on its way; else\n"
+    "nobody got it and nothing is kept (but with --deliver=now to several, standard\n"
+    "error names who got it): 64 usage, 65 message refused, 67 recipient refused,\n"
+    "69 unavailable, 73 or 74 cannot be kept, 75 try again later, 76 the server\n"
+    "breaks the protocol or cannot be trusted, 77 not authorized, 78 configuration.\n";
 
 const char *options_help(void)
 {
@@ -368,7 +372,7 @@ static gboolean parse_letters(Options *options, const char *word, Arguments *arg
         const Option *option = find_letter(*p);
         const char *value = NULL;
         if (!option)
-            return refuse(error, "an option that there is not", word);
+            return refuse(error, "unknown option", word);
         if (option->takes != TAKES_NOTHING)
             value = p + 1;
         if (option->takes == TAKES_VALUE && !*value && !(value = next_value(arguments)))
@@ -396,7 +400,7 @@ static gboolean parse_name(Options *options, const char *word, Arguments *argume
     const Option *option = find_name(name, equals ? (gsize)(equals - name) : strlen(name));
     const char *value = equals ? equals + 1 : NULL;
     if (!option)
-        return refuse(error, "an option that there is not", word);
+        return refuse(error, "unknown option", word);
     if (value && option->takes == TAKES_NOTHING)
         return refuse(error, "an option that takes no value", word);
     if (!value && option->takes == TAKES_VALUE && !(value = next_value(arguments)))

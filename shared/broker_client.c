@@ -48,9 +48,11 @@ static gboolean wait_for(int fd, short events, gint64 deadline_us, GError **erro
             return TRUE;
         if (ready < 0 && errno == EINTR)
             continue;
-        error_set(error, POSTKEY_ERROR_UNAVAILABLE, "it is there, but busy or stuck",
-                  "try again; if it stays so, look at its log and restart it",
-                  "the broker did not answer in time");
+        error_set(
+            error, POSTKEY_ERROR_UNAVAILABLE, "it is there, but busy or stuck",
+            "try again; if it stays so, end postkey-broker: the next program starts a new one, "
+            "or systemd does; its log says more",
+            "the broker did not answer in time");
         return FALSE;
     }
 }

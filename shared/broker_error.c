@@ -64,7 +64,7 @@ static const char *standard_meaning(PostkeyErrorCode code)
         return "root and the user that the broker runs as may do everything, others only what is "
                "set up for them";
     case POSTKEY_ERROR_REFUSED:
-        return "the broker does not do it; nothing was changed";
+        return "the broker refuses it; nothing was changed";
     case POSTKEY_ERROR_CONFIGURATION:
         return "the broker cannot work like this; nothing was changed";
     default:

@@ -4,15 +4,18 @@ const OptionSpec doctor_options[] = {
     {.name = "from",
      .kind = OPTION_TEXT,
      .placeholder = "ADDRESS",
-     .help = "the From of the mail that is meant; the account's address when left out"},
+     .help = "the From of the mail that is meant; when left out, the\n"
+             "account's address"},
     {.name = "selector",
      .kind = OPTION_TEXT,
      .placeholder = "NAMES",
-     .help = "of DKIM, separated by commas, beside those that the provider proposes"},
+     .help = "of DKIM, separated by commas, beside those that the\n"
+             "provider proposes"},
     {.name = "spf-include",
      .kind = OPTION_TEXT,
      .placeholder = "DOMAIN",
-     .help = "what the provider wants in SPF, where postkey does not know it"},
+     .help = "what the provider wants in SPF, where postkey does not\n"
+             "know it"},
     {.name = "blocklist",
      .kind = OPTION_TEXT,
      .placeholder = "ZONE",
@@ -20,7 +23,8 @@ const OptionSpec doctor_options[] = {
     {.name = "dns",
      .kind = OPTION_TEXT,
      .placeholder = "SERVER",
-     .help = "ADDRESS[:PORT] of the name server to ask; this machine's when left out"},
+     .help = "ADDRESS[:PORT] of the name server to ask; this\n"
+             "machine's when left out"},
     {.name = "json", .kind = OPTION_FLAG, .help = "for programs: one JSON object"},
     {.name = NULL},
 };

@@ -27,6 +27,8 @@ static const struct {
     {ENOSPC, "the disk is full", "make room on the disk"},
     {EDQUOT, "this user's part of the disk is full", "make room on the disk"},
     {EIO, "the disk is failing", "look at the kernel's log, and at your backups"},
+    {EPIPE, "whoever read it has stopped reading",
+     "nothing, if that was on purpose (head, a pager)"},
     {EBADF, "nothing is open there", "open the descriptor, as in: command N< file"},
 };
 

@@ -176,9 +176,9 @@ const Verb verb_accounts = {
         "replaces it in time. AUTHORIZED FOR is how long until somebody has to sign in\n"
         "again, where the provider limits it (Google: 7 days while the project is in\n"
         "\"Testing\"). SENT is how many messages went out through this broker in the last\n"
-        "24 hours, and how many may; with \"quota full\" what is left waits until the moment\n"
-        "said (postkey-queue list). Whether the credential is there and can be read is\n"
-        "looked at each time, without asking anybody.\n"
+        "24 hours, and how many may; with \"quota full\" what is left waits until the\n"
+        "moment said (postkey-queue list). Whether the credential is there and can be\n"
+        "read is looked at each time, without asking anybody.\n"
         "\n"
         "  postkey accounts\n"
         "  postkey accounts --json | jq -r '.[] | select(.state != \"ready\") | .account'\n",

@@ -219,15 +219,14 @@ const Verb verb_add = {
     .name = "add",
     .synopsis = "service-account|app-password|refresh-token|client-credentials",
     .summary = "accounts whose credential you have already",
-    .teaching =
-        "For mail accounts that nobody signs in to: on servers, and for people who move\n"
-        "over from another tool. Everybody else: postkey authorize ADDRESS.\n"
-        "\n"
-        "  postkey add service-account KEY.json --for robot@example.com\n"
-        "  postkey add app-password you@gmail.com\n"
-        "  pass show old-token | postkey add refresh-token --fd 0 you@gmail.com\n"
-        "  pass show secret | postkey add client-credentials --provider microsoft \\\n"
-        "      --tenant example.com --client-id 8f6c0d1e-... --secret-fd 0 robot@example.com\n",
+    .teaching = "For mail accounts that nobody signs in to: on servers, and for people who move\n"
+                "over from another tool. Everybody else: postkey authorize ADDRESS.\n"
+                "\n"
+                "  postkey add service-account KEY.json --for robot@example.com\n"
+                "  postkey add app-password you@gmail.com\n"
+                "  pass show old-token | postkey add refresh-token --fd 0 you@gmail.com\n"
+                "  pass show secret | postkey add client-credentials --provider microsoft \\\n"
+                "      --tenant example.com --client-id 8f6c0d1e --secret-fd 0 robot@example.com\n",
     .positionals_max = 8,
     .run = run_add,
 };
@@ -288,15 +287,15 @@ const Verb verb_add_client_credentials = {
     .name = "add client-credentials",
     .synopsis = "ADDRESS",
     .summary = "a client that is let in by itself (Microsoft 365)",
-    .teaching =
-        "At Microsoft: an app registration with a client secret, the application\n"
-        "permission SMTP.SendAsApp of \"Office 365 Exchange Online\" with an administrator's\n"
-        "consent, and in Exchange its service principal with rights on the mailbox\n"
-        "(New-ServicePrincipal, Add-MailboxPermission). It is tried before it is kept; a\n"
-        "secret ends after at most 2 years: rotate_after= in the account's section warns.\n"
-        "\n"
-        "  pass show secret | postkey add client-credentials --provider microsoft \\\n"
-        "      --tenant example.com --client-id 8f6c0d1e-... --secret-fd 0 robot@example.com\n",
+    .teaching = "At Microsoft: an app registration with a client secret, the application\n"
+                "permission SMTP.SendAsApp of \"Office 365 Exchange Online\" with an\n"
+                "administrator's consent, and in Exchange its service principal with rights on\n"
+                "the mailbox (New-ServicePrincipal, Add-MailboxPermission). It is tried before\n"
+                "it is kept; a secret ends after at most 2 years: rotate_after= in the account's\n"
+                "section warns.\n"
+                "\n"
+                "  pass show secret | postkey add client-credentials --provider microsoft \\\n"
+                "      --tenant example.com --client-id 8f6c0d1e --secret-fd 0 robot@example.com\n",
     .options = client_credentials_options,
     .positionals_min = 1,
     .positionals_max = 1,

@@ -151,25 +151,24 @@ const Verb verb_authorize = {
     .name = "authorize",
     .synopsis = "ADDRESS|ACCOUNT",
     .summary = "sign in once; from then on programs get in",
-    .teaching =
-        "Sends you to the provider's page and waits until you have finished there, for\n"
-        "10 minutes at most. Without an OAuth client it says how to get one.\n"
-        "\n"
-        "  postkey authorize you@gmail.com\n"
-        "  postkey authorize --provider microsoft --account work you@example.com\n"
-        "  postkey authorize work              the same again, when it has ended\n"
-        "\n"
-        "On a machine without a browser, open the address elsewhere; at the end paste\n"
-        "the address of the page that does not load. Or lead the redirect home:\n"
-        "\n"
-        "  ssh -L 8765:127.0.0.1:8765 server postkey authorize --port 8765 you@gmail.com\n"
-        "\n"
-        "For a program, each step is one line of JSON, with step (provider, visit, waiting,\n"
-        "fallback, done), flow, verification_uri, verification_uri_complete, user_code,\n"
-        "authorization_uri, expires_in, reason, account. In the browser flow it may\n"
-        "write the redirect address to stdin.\n"
-        "\n"
-        "  postkey authorize --json you@gmail.com\n",
+    .teaching = "Sends you to the provider's page and waits until you have finished there, for\n"
+                "10 minutes at most. Without an OAuth client it says how to get one.\n"
+                "\n"
+                "  postkey authorize you@gmail.com\n"
+                "  postkey authorize --provider microsoft --account work you@example.com\n"
+                "  postkey authorize work              the same again, when it has ended\n"
+                "\n"
+                "On a machine without a browser, open the address elsewhere; at the end paste\n"
+                "the address of the page that does not load. Or lead the redirect home:\n"
+                "\n"
+                "  ssh -L 8765:127.0.0.1:8765 server postkey authorize --port 8765 you@gmail.com\n"
+                "\n"
+                "For a program, each step is one line of JSON, with step (provider, visit,\n"
+                "waiting, fallback, done), flow, verification_uri, verification_uri_complete,\n"
+                "user_code, authorization_uri, expires_in, reason, account. In the browser flow\n"
+                "it may write the redirect address to stdin.\n"
+                "\n"
+                "  postkey authorize --json you@gmail.com\n",
     .options = authorize_options,
     .positionals_min = 1,
     .positionals_max = 1,

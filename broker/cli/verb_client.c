@@ -160,13 +160,12 @@ const Verb verb_client_import = {
     .name = "client import",
     .synopsis = "FILE|-",
     .summary = "keep the client in a downloaded client_secret.json",
-    .teaching =
-        "Takes the file that Google's console offers for download, for a client of type\n"
-        "\"Desktop app\"; - is stdin. The client is kept with the other credentials; then the\n"
-        "file may be deleted.\n"
-        "\n"
-        "  postkey client import ~/Downloads/client_secret_123.json\n"
-        "  ssh laptop cat client_secret.json | postkey client import -\n",
+    .teaching = "Takes the file that Google's console offers for download, for a client of type\n"
+                "\"Desktop app\"; - is stdin. The client is kept with the other credentials; then\n"
+                "the file may be deleted.\n"
+                "\n"
+                "  postkey client import ~/Downloads/client_secret_123.json\n"
+                "  ssh laptop cat client_secret.json | postkey client import -\n",
     .options = import_options,
     .positionals_min = 1,
     .positionals_max = 1,

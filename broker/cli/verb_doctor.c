@@ -44,19 +44,19 @@ static gboolean run_doctor(const Arguments *arguments, GError **error)
 const Verb verb_doctor = {
     .name = "doctor",
     .synopsis = DOCTOR_SYNOPSIS,
-    .summary = "walk the whole way of a mail without sending one, and say what is wrong",
-    .teaching =
-        "From the broker to the server: the store of credentials, this machine's clock, the\n"
-        "authorization, a real refresh, each port, TLS, a real login; then DNS (SPF, DKIM,\n"
-        "DMARC) of the From domain, the quota, the queue, the age of the credential. Each\n"
-        "line says what was found, and below it what that means and what to do.\n"
-        "\n"
-        "Exit codes: 0 all is well, 10 the worst is a warning, 11 something has failed.\n"
-        "What could not be looked at is said, and counts for nothing.\n"
-        "\n"
-        "  postkey doctor\n"
-        "  postkey doctor you@example.com --selector google,mail --blocklist dbl.spamhaus.org\n"
-        "  postkey doctor --json | jq '.findings[] | select(.result != \"ok\")'\n",
+    .summary = "walk the whole way of a mail, and say what is wrong",
+    .teaching = "From the broker to the server: the store of credentials, this machine's clock,\n"
+                "the authorization, a real refresh, each port, TLS, a real login; then DNS (SPF,\n"
+                "DKIM, DMARC) of the From domain, the quota, the queue, the age of the\n"
+                "credential. Each line says what was found, and below it what that means and\n"
+                "what to do.\n"
+                "\n"
+                "Exit codes: 0 all is well, 10 the worst is a warning, 11 something has failed.\n"
+                "What could not be looked at is said, and counts for nothing.\n"
+                "\n"
+                "  postkey doctor\n"
+                "  postkey doctor you@example.com --selector mail --blocklist dbl.spamhaus.org\n"
+                "  postkey doctor --json | jq '.findings[] | select(.result != \"ok\")'\n",
     .options = doctor_options,
     .positionals_max = 1,
     .run = run_doctor,

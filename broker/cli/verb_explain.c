@@ -259,11 +259,13 @@ static const OptionSpec options[] = {
      .kind = OPTION_CHOICE,
      .placeholder = "P",
      .choices = "connect|hello|tls|auth|password|mail|rcpt|data",
-     .help = "where in the session the reply came; left out: wherever it may"},
+     .help = "where in the session the reply came; left out:\n"
+             "wherever it may"},
     {.name = "provider",
      .kind = OPTION_TEXT,
      .placeholder = "NAME",
-     .help = "google, microsoft ...: some replies mean something of their own there"},
+     .help = "google, microsoft ...: some replies mean something of\n"
+             "their own there"},
     {.name = "json", .kind = OPTION_FLAG, .help = "an array for programs"},
     {.name = NULL},
 };
@@ -271,18 +273,15 @@ static const OptionSpec options[] = {
 const Verb verb_explain = {
     .name = "explain",
     .synopsis = "'ERROR'",
-    .summary = "what an error of a mail server or provider means, and what to do",
-    .teaching =
-        "Takes a reply as it stands in a log or on the terminal, or the words of an error of the "
-        "network,\n"
-        "of TLS, of OAuth, of a sign-in page or of the keyring. Asks nobody: no broker and no "
-        "network\n"
-        "are needed.\n"
-        "\n"
-        "  postkey explain '535 5.7.8'\n"
-        "  postkey explain '550-5.4.5 Daily user sending limit exceeded.' --provider google\n"
-        "  postkey explain 'connect to smtp.gmail.com:25: Connection timed out'\n"
-        "  postkey explain invalid_grant --json\n",
+    .summary = "what an error of a server means, and what to do",
+    .teaching = "Takes a reply as it stands in a log or on the terminal, or the words of an\n"
+                "error of the network, of TLS, of OAuth, of a sign-in page or of the keyring.\n"
+                "Asks nobody: no broker and no network are needed.\n"
+                "\n"
+                "  postkey explain '535 5.7.8'\n"
+                "  postkey explain '550-5.4.5 Daily user sending limit' --provider google\n"
+                "  postkey explain 'connect to smtp.gmail.com:25: Connection timed out'\n"
+                "  postkey explain invalid_grant --json\n",
     .options = options,
     .positionals_min = 1,
     .positionals_max = 1,

@@ -186,20 +186,23 @@ const Verb verb_git_credential = {
     .name = "git-credential",
     .synopsis = "get|store|erase",
     .summary = "answer git, as its credential helper",
-    .teaching =
-        "git calls it, under the name git-credential-postkey, once it is told to:\n"
-        "  git config --global credential.smtp://smtp.gmail.com:465.helper postkey\n"
-        "\n"
-        "get reads what git wants from stdin, and prints the login name and a token as the\n"
-        "password: for smtp and imap, at the servers of your accounts alone; else nothing.\n"
-        "erase tells the broker that the server refused a token. store does nothing.\n"
-        "\n"
-        "To ask as git does:\n"
-        "  printf 'protocol=smtp\\nhost=smtp.gmail.com:465\\n\\n' | postkey git-credential "
-        "get\n"
-        "\n"
-        "An older git has no use for tokens: let it send with postkey-send. Both ways:\n"
-        "man git-credential-postkey\n",
+    .teaching = "git calls it, under the name git-credential-postkey, once it is told to:\n"
+                "  git config --global credential.smtp://smtp.gmail.com:465.helper postkey\n"
+                "\n"
+                "get reads what git wants from stdin, and prints the login name and a token as\n"
+                "the password: for smtp and imap, at the servers of your accounts alone; else\n"
+                "nothing. erase tells the broker that the server refused a token. store does\n"
+                "nothing.\n"
+                "\n"
+                "To ask as git does:\n"
+                "  printf 'protocol=smtp\\n"
+                "host=smtp.gmail.com:465\\n"
+                "\\n"
+                "' |\n"
+                "      postkey git-credential get\n"
+                "\n"
+                "An older git has no use for tokens: let it send with postkey-send. Both ways:\n"
+                "man git-credential-postkey\n",
     .positionals_min = 1,
     .positionals_max = 1,
     .run = run_git_credential,

@@ -30,7 +30,9 @@ static gboolean run_add(const Arguments *arguments, GError **error)
     json_wipe(reply);
     if (!password)
         return broker_calls_missing("AddLocal", "the password", error);
-    output_remark("%s sends as %s. Its password is shown this once:\n", name, account);
+    output_remark("%s sends as %s, where the port is switched on (postkey help local).\n"
+                  "Its password is shown this once:\n",
+                  name, account);
     return output_secret(password, error);
 }
 

@@ -105,7 +105,7 @@ static const OptionSpec revoke_options[] = {
 const Verb verb_refresh = {
     .name = "refresh",
     .synopsis = "ACCOUNT",
-    .summary = "get a new access token, however long this one is good for",
+    .summary = "get a new access token, however good the present one is",
     .teaching = "Programs never need this: the broker refreshes by itself. It shows whether the\n"
                 "provider still takes the authorization. Without an answer of the provider the\n"
                 "present token stays.\n"
@@ -146,7 +146,7 @@ const Verb verb_forget = {
 
 const Verb verb_unlock = {
     .name = "unlock",
-    .summary = "unlock the keyring; the one verb that may raise its prompt",
+    .summary = "unlock the keyring; this verb alone may raise its prompt",
     .teaching = "  postkey unlock\n",
     .run = run_unlock,
 };

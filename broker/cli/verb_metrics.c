@@ -98,14 +98,14 @@ static const OptionSpec metrics_options[] = {
 const Verb verb_metrics = {
     .name = "metrics",
     .summary = "counters and states for Prometheus",
-    .teaching =
-        "Tokens served, refreshes and their time, states, seconds to expiry, quota used and\n"
-        "left, connections, mails by what became of them; in the Prometheus text format.\n"
-        "Counters begin anew when the broker does. For a node exporter's textfile folder,\n"
-        "from a timer of root's:\n"
-        "\n"
-        "  postkey metrics\n"
-        "  postkey --system metrics --output /var/lib/prometheus/node-exporter/postkey.prom\n",
+    .teaching = "Tokens served, refreshes and their time, states, seconds to expiry, quota used\n"
+                "and left, connections, mails by what became of them; in the Prometheus text\n"
+                "format. Counters begin anew when the broker does. For a node exporter's\n"
+                "textfile folder, from a timer of root's:\n"
+                "\n"
+                "  postkey metrics\n"
+                "  postkey --system metrics \\\n"
+                "      --output /var/lib/prometheus/node-exporter/postkey.prom\n",
     .options = metrics_options,
     .run = run_metrics,
 };

@@ -162,7 +162,7 @@ static const OptionSpec move_options[] = {
      .placeholder = "STORE",
      .required = TRUE,
      .help = "secret-service  the desktop's keyring\n"
-             "sealed-file     encrypted files, for machines without one"},
+             "sealed-file     encrypted files, where there is none"},
     {.name = NULL},
 };
 
@@ -218,10 +218,9 @@ const Verb verb_store_move = {
 const Verb verb_store_rekey = {
     .name = "store rekey",
     .summary = "give the sealed-file store a new key",
-    .teaching =
-        "When somebody may have seen the key. Both keys are kept until every credential is\n"
-        "sealed with the new one; when it is interrupted, run it again.\n"
-        "\n"
-        "  postkey store rekey\n",
+    .teaching = "When somebody may have seen the key. Both keys are kept until every credential\n"
+                "is sealed with the new one; when it is interrupted, run it again.\n"
+                "\n"
+                "  postkey store rekey\n",
     .run = run_rekey,
 };

@@ -80,8 +80,9 @@ static const OptionSpec token_options[] = {
      .kind = OPTION_NUMBER,
      .placeholder = "SECONDS",
      .maximum = 86400,
-     .help = "the token is good for at least so long (60); of more than four fifths of\n"
-             "a token's life (48 minutes at Google) there is only a warning"},
+     .help = "the token is good for at least so long (60); of more\n"
+             "than four fifths of a token's life (48 minutes at\n"
+             "Google) there is only a warning"},
     {.name = "timeout",
      .kind = OPTION_NUMBER,
      .placeholder = "SECONDS",

@@ -58,6 +58,10 @@ const Verb *const verbs[] = {
     NULL,
 };
 
+/* Of a mistyped verb: its letters at most, and how many of them may be wrong. */
+#define NEAR_MAX ((gsize)24)
+#define NEAR_DISTANCE 2U
+
 static const Verb *find_name(const char *name)
 {
     for (const Verb *const *verb = verbs; *verb; verb++)
@@ -79,6 +83,42 @@ const Verb *verbs_find(char *const *words, guint count, guint *taken)
     return count > 0 ? find_name(words[0]) : NULL;
 }
 
+/* How many letters are missing, too many or another, where neighbours that changed places count for
+ * one; for words of at most NEAR_MAX letters. */
+static guint distance(const char *a, const char *b)
+{
+    guint rows[3][NEAR_MAX + 1] = {{0}};
+    gsize across = strlen(b);
+    for (gsize j = 0; j <= across; j++)
+        rows[0][j] = (guint)j;
+    for (gsize i = 1; a[i - 1]; i++) {
+        guint *row = rows[i % 3];
+        const guint *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        row[0] = (guint)i;
+        for (gsize j = 1; j <= across; j++) {
+            row[j] = MIN(MIN(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = MIN(row[j], before[j - 2] + 1);
+        }
+    }
+    return rows[strlen(a) % 3][across];
+}
+
+/* The verb that a mistyped word most likely means; NULL: none is near. */
+static const char *nearest(const char *word)
+{
+    const char *found = NULL;
+    guint least = NEAR_DISTANCE + 1;
+    for (const Verb *const *verb = verbs; *verb && strlen(word) <= NEAR_MAX; verb++) {
+        guint away = strlen((*verb)->name) <= NEAR_MAX ? distance(word, (*verb)->name) : least;
+        if (away < least && away < strlen(word)) {
+            least = away;
+            found = (*verb)->name;
+        }
+    }
+    return found;
+}
+
 static void set_unknown(GError **error, const char *word)
 {
     if (*word == '-')
@@ -86,9 +126,14 @@ static void set_unknown(GError **error, const char *word)
                   "before the verb stands --user or --system, and nothing else; all others stand "
                   "behind it: postkey --help",
                   "there is no option %s", word);
-    else
-        error_set(error, POSTKEY_ERROR_USAGE, NULL, "list the verbs: postkey --help",
-                  "there is no verb \"%s\"", word);
+    else {
+        const char *meant = nearest(word);
+        g_autofree char *remedy = meant ? g_strdup_printf("perhaps: postkey %s; all verbs: "
+                                                          "postkey --help",
+                                                          meant)
+                                        : g_strdup("list the verbs: postkey --help");
+        error_set(error, POSTKEY_ERROR_USAGE, NULL, remedy, "there is no verb \"%s\"", word);
+    }
 }
 
 static gboolean run_help(const Arguments *arguments, GError **error)

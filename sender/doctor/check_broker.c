@@ -58,7 +58,7 @@ static void add_fault(GPtrArray *findings, const char *store, const char *keyrin
     else if (strcmp(keyring, "locked") == 0)
         findings_add(findings, FINDING_FAILURE,
                      "no new token can be had: the refresh tokens are in there",
-                     "unlock it: postkey unlock", "the keyring is locked (%s)", fault);
+                     "unlock it: postkey unlock", "%s", fault);
     else
         findings_add(findings, FINDING_FAILURE,
                      "no new token can be had: the refresh tokens are in there",

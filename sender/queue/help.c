@@ -5,9 +5,9 @@
 static const char introduction[] =
     "postkey-queue: the mail that waits to be sent\n"
     "\n"
-    "What postkey-send cannot deliver at once is kept here and tried again: after 1, 5,\n"
-    "15, 30, 60 minutes, then every two hours, for five days. It leaves when a server\n"
-    "has it, with a report to its sender, or by `remove`; never silently.\n"
+    "What postkey-send cannot deliver at once is kept here and tried again: after 1,\n"
+    "5, 15, 30, 60 minutes, then every two hours, for five days. It leaves when a\n"
+    "server has it, with a report to its sender, or by `remove`; never silently.\n"
     "\n"
     "Usage: postkey-queue [--user | --system] VERB ...\n"
     "\n";

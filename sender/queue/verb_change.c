@@ -179,13 +179,12 @@ static int run_release(const QueueCall *call, GError **error)
 const QueueVerb verb_retry = {
     .name = "retry",
     .synopsis = "all | ID...",
-    .summary = "try it now, whatever the back-off; also ends the hold of its account",
-    .teaching =
-        "When you have mended what was wrong (signed in again, say), you need not wait for\n"
-        "the next try. Messages that you hold yourself stay held: `release` them. Where no\n"
-        "runner is there to try it, one is started in the background.\n"
-        "\n"
-        "  postkey-queue retry all\n",
+    .summary = "try it now; also ends the hold of its account",
+    .teaching = "When you have mended what was wrong (signed in again, say), you need not wait\n"
+                "for the next try. Messages that you hold yourself stay held: `release` them.\n"
+                "Where no runner is there to try it, one is started in the background.\n"
+                "\n"
+                "  postkey-queue retry all\n",
     .positionals_min = 1,
     .positionals_max = G_MAXUINT,
     .run = run_retry,

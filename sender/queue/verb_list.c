@@ -215,13 +215,12 @@ static int run(const QueueCall *call, GError **error)
 const QueueVerb verb_list = {
     .name = "list",
     .summary = "what waits, for whom, and why",
-    .teaching =
-        "One line for each message, the reason why it waits below it; then the accounts that\n"
-        "are on hold, and reports that nobody has seen. Exit code 65: some message cannot\n"
-        "be read (it is kept, and not sent). `mailq` is the same.\n"
-        "\n"
-        "  postkey-queue list\n"
-        "  postkey-queue list --json | jq '.messages[].id'\n",
+    .teaching = "One line for each message, the reason why it waits below it; then the accounts\n"
+                "that are on hold, and reports that nobody has seen. Exit code 65: some message\n"
+                "cannot be read (it is kept, and not sent). `mailq` is the same.\n"
+                "\n"
+                "  postkey-queue list\n"
+                "  postkey-queue list --json | jq '.messages[].id'\n",
     .options = (const OptionSpec[]){{.name = "json", .help = "for programs: one JSON object"}, {0}},
     .run = run,
 };

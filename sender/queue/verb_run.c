@@ -44,17 +44,16 @@ static int run(const QueueCall *call, GError **error)
 const QueueVerb verb_run = {
     .name = "run",
     .summary = "the runner: sends what waits when it is due",
-    .teaching =
-        "Sends what is due, over one session for each account, and takes what postkey-send\n"
-        "puts into the queue meanwhile. Runs until it is told to end. There is one for a queue:\n"
-        "another one says so and ends with 75. postkey-send starts one in the background when it\n"
-        "has kept a message; systemd starts it by its socket (runner.sock in the queue's folder).\n"
-        "Each attempt is a line in the log (facility mail), in the foreground also on stderr.\n"
-        "\n"
-        "  postkey-queue run --once                what is due now, then the end\n"
-        "  postkey-queue run --background          in the background, until there is nothing to "
-        "do\n"
-        "  postkey-queue run --system --submit /run/postkey/submit.sock\n",
+    .teaching = "Sends what is due, over one session for each account, and takes what\n"
+                "postkey-send puts into the queue meanwhile. Runs until it is told to end. There\n"
+                "is one for a queue: another one says so and ends with 75. postkey-send starts\n"
+                "one in the background when it has kept a message; systemd starts it by its\n"
+                "socket (runner.sock in the queue's folder). Each attempt is a line in the log\n"
+                "(facility mail), in the foreground also on stderr.\n"
+                "\n"
+                "  postkey-queue run --once                what is due now, then the end\n"
+                "  postkey-queue run --background          in the background, while mail waits\n"
+                "  postkey-queue run --system --submit /run/postkey/submit.sock\n",
     .options =
         (const OptionSpec[]){{.name = "once", .help = "try what is due now, then end"},
                              {.name = "background",

@@ -126,12 +126,12 @@ const QueueVerb verb_show = {
     .name = "show",
     .synopsis = "ID...",
     .summary = "a message at length: who waits, what servers said, its header",
-    .teaching =
-        "An id may be shortened to what only it begins with, or to a beginning of its part\n"
-        "behind the dash. --raw works for what is damaged, too: nothing is ever locked in.\n"
-        "\n"
-        "  postkey-queue show k7x2\n"
-        "  postkey-queue show --raw k7x2 > message.eml\n",
+    .teaching = "An id may be shortened to what only it begins with, or to a beginning of its\n"
+                "part behind the dash. --raw works for what is damaged, too: nothing is ever\n"
+                "locked in.\n"
+                "\n"
+                "  postkey-queue show k7x2\n"
+                "  postkey-queue show --raw k7x2 > message.eml\n",
     .options = (const OptionSpec[]){{.name = "raw", .help = "the message as it came, byte by byte"},
                                     {.name = "json", .help = "for programs: one JSON object each"},
                                     {0}},

@@ -202,17 +202,14 @@ static int run(const QueueCall *call, GError **error)
 const QueueVerb verb_watch = {
     .name = "watch",
     .summary = "what happens in the queue, while it happens",
-    .teaching =
-        "On a terminal the list, drawn anew; elsewhere one line for each change, until it is\n"
-        "interrupted. What is there when it starts comes first, as \"queued\". Of one that has "
-        "left\n"
-        "it says how: \"sent\", \"bounced\" (there is a report), \"returned\" (nobody got it, and "
-        "its\n"
-        "caller was told) or \"removed\"; in JSON as \"fate\". The log (facility mail) tells "
-        "more.\n"
-        "\n"
-        "  postkey-queue watch\n"
-        "  postkey-queue watch --json | while read -r event; do ...\n",
+    .teaching = "On a terminal the list, drawn anew; elsewhere one line for each change, until\n"
+                "it is interrupted. What is there when it starts comes first, as \"queued\". Of\n"
+                "one that has left it says how: \"sent\", \"bounced\" (there is a report),\n"
+                "\"returned\" (nobody got it, and its caller was told) or \"removed\"; in JSON as\n"
+                "\"fate\". The log (facility mail) tells more.\n"
+                "\n"
+                "  postkey-queue watch\n"
+                "  postkey-queue watch --json | while read -r event; do ...\n",
     .options =
         (const OptionSpec[]){{.name = "json", .help = "for programs: one JSON object a line"}, {0}},
     .creates = TRUE,

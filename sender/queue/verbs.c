@@ -111,8 +111,11 @@ int verbs_run(char *const *words, guint count, GError **error)
     if (strcmp(name, "--version") == 0)
         return print(g_strdup("postkey-queue " POSTKEY_VERSION "\n"), error);
     const QueueVerb *verb = find(name);
-    if (!verb)
-        return misused(error, "there is no such verb");
+    if (!verb) {
+        g_autofree char *shown = g_strescape(name, NULL);
+        g_autofree char *what = g_strdup_printf("there is no verb \"%s\"", shown);
+        return misused(error, what);
+    }
     g_autoptr(GPtrArray) rest = g_ptr_array_new();
     for (guint i = 0; i < count; i++)
         if (i != scopes)

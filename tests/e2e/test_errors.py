@@ -68,6 +68,14 @@ def test_an_option_that_there_is_not_is_no_verb(shared_ready):
     shared_ready.postkey("--sytem", "accounts").failed(2, "no option --sytem", "--system")
 
 
+@pytest.mark.parametrize("typed, meant", [("acounts", "accounts"), ("atuhorize", "authorize"), ("tokne", "token"),
+                                         ("docotr", "doctor"), ("xx", None), ("n" * 5000, None)])
+def test_a_mistyped_verb_is_told_the_one_that_is_meant(shared_ready, typed, meant):
+    told = shared_ready.postkey(typed).failed(2, "there is no verb")
+    said = f"perhaps: postkey {meant};" if meant else "list the verbs"
+    assert said in (told if isinstance(told, str) else told.err)
+
+
 @pytest.mark.parametrize("address", ["you", "@gmail.test", "you@", "you @gmail.test", "you@gmail.test\n"])
 def test_a_malformed_address_is_not_authorized(shared_ready, address):
     shared_ready.postkey("authorize", "--provider", "test", address).failed(2, "not a mail address")
@@ -86,6 +94,12 @@ def test_a_reader_that_is_gone_is_an_error_and_not_a_lost_token(shared_ready):
     done = subprocess.run(f"{program('postkey')} token > /dev/full", shell=True, env=shared_ready.env,
                           capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and "No space left" in done.stderr
+
+
+def test_a_pipe_that_is_closed_is_not_blamed_on_a_file_system(shared_ready):
+    done = subprocess.run(f"{program('postkey')} --help | :", shell=True, env=shared_ready.env,
+                          capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == "" or "has stopped reading" in done.stderr
 
 
 # ---- TLS at the provider ----

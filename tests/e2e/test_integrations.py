@@ -223,7 +223,7 @@ def test_python_is_told_why_there_is_no_token(desk):
 
 def test_curl(desk):
     with open(desk.path("message.eml"), "wb") as f:
-        f.write(MESSAGE.replace(b"\n", b"\r\n"))
+        f.write(MESSAGE)
     desk.follow_page("curl.md", "sh", env=desk.trust()).ok()
     assert desk.arrived()["mechanism"] in ("XOAUTH2", "OAUTHBEARER")
 

@@ -239,7 +239,7 @@ def test_a_peer_of_another_machine_is_turned_away(world):
 def test_names_are_checked(person):
     world = person.world
     world.postkey("local", "add", "wiki", "--account", ME).failed(2, "there is such a name already")
-    world.postkey("local", "add", "two words", "--account", ME).failed(2, "no name")
+    world.postkey("local", "add", "two words", "--account", ME).failed(2, "cannot be a name")
     world.postkey("local", "add", "printer", "--account", "nobody@gmail.test").failed(7, "nobody@gmail.test")
     assert [n["name"] for n in json.loads(world.postkey("local", "list", "--json").ok())] == ["wiki"]
     assert re.search(rf"^wiki +{re.escape(ME)} +\d{{4}}-", world.postkey("local", "list").ok(), re.M)

@@ -39,6 +39,10 @@ def verbs(text):
     return {name: flags(body) for name, body in zip(parts[1::2], parts[2::2])}
 
 
+def widest(text):
+    return max(map(len, text.splitlines()))
+
+
 @pytest.fixture(scope="module")
 def ask():
     with World(bus=False) as world:
@@ -56,6 +60,14 @@ def test_each_verb_and_each_of_its_options_is_described(ask, name, one):
         words = [name, *one, *verb.split()] if one else [name, verb, "--help"]
         there[verb] = {f"--{option}" for option in re.findall(r"^  --([a-z-]+)", ask(*words), re.M)}
     assert len(there) > 5 and verbs(page(f"{name}.1")) == there
+    for verb in listed:
+        words = [name, *one, *verb.split()] if one else [name, verb, "--help"]
+        assert widest(ask(*words)) <= 80, verb
+
+
+@pytest.mark.parametrize("name", ["postkey", "postkey-queue", "postkey-send", "postkey-broker"])
+def test_help_fits_a_terminal_of_80_columns(ask, name):
+    assert widest(ask(name, "--help")) <= 80
 
 
 def test_each_option_of_postkey_send_is_described():
