@@ -1,6 +1,7 @@
 #include "bounce_text.h"
 
 #include "encode.h"
+#include "fold.h"
 
 #include <string.h>
 
@@ -9,43 +10,12 @@
 #define WORD_MAX_LEN ((gsize)200)
 #define FIELD_WORD_MAX_LEN ((gsize)900)
 
-static gsize word_len(const char *words, gsize max_len)
-{
-    gsize len = strcspn(words, " ");
-    if (len <= max_len)
-        return len;
-    return (gsize)(g_utf8_find_prev_char(words, words + max_len + 1) - words);
-}
-
-/* Appends words; a line that is not the first begins with indent. */
-static void wrap(GString *text, const char *indent, gsize column, const char *words, gsize max_len)
-{
-    gboolean line_has_word = FALSE;
-    for (;;) {
-        words += strspn(words, " ");
-        if (*words == '\0')
-            return;
-        gsize len = word_len(words, max_len);
-        gsize width = (gsize)g_utf8_strlen(words, (gssize)len);
-        if (line_has_word && column + 1 + width > BOUNCE_TEXT_COLUMNS) {
-            g_string_append_printf(text, "\n%s", indent);
-            column = strlen(indent);
-        } else if (line_has_word) {
-            g_string_append_c(text, ' ');
-            column++;
-        }
-        g_string_append_len(text, words, (gssize)len);
-        column += width;
-        words += len;
-        line_has_word = TRUE;
-    }
-}
-
 void bounce_text_wrap(GString *text, const char *first, const char *words)
 {
     g_autofree char *indent = g_strnfill(strlen(first), ' ');
     g_string_append(text, first);
-    wrap(text, indent, strlen(first), words, WORD_MAX_LEN);
+    FoldShape shape = {BOUNCE_TEXT_COLUMNS, indent, WORD_MAX_LEN};
+    fold_words(text, strlen(first), &shape, words);
     g_string_append_c(text, '\n');
 }
 
@@ -59,7 +29,8 @@ void bounce_text_field(GString *text, const char *name, const char *format, ...)
         if (!g_ascii_isprint(*at))
             *at = '?';
     g_string_append_printf(text, "%s: ", name);
-    wrap(text, " ", strlen(name) + 2, value, FIELD_WORD_MAX_LEN);
+    FoldShape shape = {BOUNCE_TEXT_COLUMNS, " ", FIELD_WORD_MAX_LEN};
+    fold_words(text, strlen(name) + 2, &shape, value);
     g_string_append_c(text, '\n');
 }
 

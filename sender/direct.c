@@ -1,6 +1,7 @@
 #include "direct.h"
 
 #include "errors.h"
+#include "fold.h"
 #include "verdict.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ int direct_fail(const GError *error)
 {
     g_autoptr(GError) complete = verdict_complete(error);
     g_autofree char *text = error_explain(DIRECT_PROGRAM, complete);
-    fputs(text, stderr);
+    fold_print(stderr, "%s", text);
     return verdict_of_error(error, NULL);
 }
 
@@ -82,7 +83,7 @@ static int report(const Bounded *bounded)
     if (bounded->error)
         (void)direct_fail(bounded->error); /* the status is the delivery's */
     g_autofree char *text = verdict_explain(DIRECT_PROGRAM, bounded->recipients, bounded->n);
-    fputs(text, stderr);
+    fold_print(stderr, "%s", text);
     return bounded->status;
 }
 

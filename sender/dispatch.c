@@ -4,6 +4,7 @@
 #include "direct.h"
 #include "enqueue.h"
 #include "errors.h"
+#include "fold.h"
 #include "intake.h"
 #include "queue_call.h"
 #include "runner_start.h"
@@ -35,12 +36,13 @@ struct Dispatch {
 static void say_not_kept(const GError *error)
 {
     const char *remedy = error_remedy(error);
-    fprintf(stderr,
-            PROGRAM ": the queue cannot be written, so the message cannot be kept: %s\n"
-                    "  What it means: it is sent now, or not at all\n"
-                    "  What to do:    %s\n",
-            error->message,
-            remedy ? remedy : "make the folder writable for you, or name another: POSTKEY_QUEUE");
+    fold_print(stderr,
+               PROGRAM ": the queue cannot be written, so the message cannot be kept: %s\n"
+                       "  What it means: it is sent now, or not at all\n"
+                       "  What to do:    %s\n",
+               error->message,
+               remedy ? remedy
+                      : "make the folder writable for you, or name another: POSTKEY_QUEUE");
 }
 
 void dispatch_free(Dispatch *dispatch)
@@ -136,11 +138,11 @@ int dispatch_take(Dispatch *dispatch, int fd, GError **error)
 
 static int say_kept(const char *id, const char *why)
 {
-    fprintf(stderr,
-            PROGRAM ": kept as %s: %s\n"
-                    "  What it means: nothing is lost: it is sent from the queue\n"
-                    "  What to do:    nothing; \"postkey-queue show %s\" tells how it stands\n",
-            id, why, id);
+    fold_print(stderr,
+               PROGRAM ": kept as %s: %s\n"
+                       "  What it means: nothing is lost: it is sent from the queue\n"
+                       "  What to do:    nothing; \"postkey-queue show %s\" tells how it stands\n",
+               id, why, id);
     return EX_OK;
 }
 
@@ -187,7 +189,7 @@ static int send_here(const Dispatch *dispatch, const DeliveryRequest *request, S
     attempt_run(&terms, entry, &courier, &result);
     progress_free(progress); /* the words about it need the line */
     courier_close(courier);
-    fputs(result.text, stderr);
+    fold_print(stderr, "%s", result.text);
     if (result.fate == ATTEMPT_FINAL)
         attempt_drop(entry);
     gboolean waits = result.fate == ATTEMPT_KEPT || result.bounced;
@@ -266,7 +268,7 @@ static int await_runner(const Dispatch *dispatch, const DeliveryRequest *request
     queue_call_free(runner);
     switch (result) {
     case QUEUE_CALL_ANSWERED:
-        fputs(verdict.text, stderr);
+        fold_print(stderr, "%s", verdict.text);
         return verdict.status;
     case QUEUE_CALL_GONE:
         return EX_OK; /* it left the queue before it was asked for: sent, or bounced */
@@ -309,7 +311,7 @@ static int send_by_queue(Dispatch *dispatch, DeliveryRequest *request, GPtrArray
     g_clear_pointer(&request->message, message_free); /* its descriptor shares the lock */
     g_autofree char *id = g_strdup(entry->id);
     if (queued) {
-        fprintf(stderr, PROGRAM ": queued as %s\n", id);
+        fold_print(stderr, PROGRAM ": queued as %s\n", id);
         spool_entry_release(entry);
         ensure_runner(dispatch);
         return EX_OK;
@@ -359,18 +361,18 @@ static int say_without_verdict(const Dispatch *dispatch, const GError *why)
         return progress == QUEUE_CALL_REFUSED && status == EX_IOERR ? EX_CANTCREAT : status;
     }
     if (progress == QUEUE_CALL_KEPT_THERE) {
-        fprintf(stderr,
-                PROGRAM ": kept as %s: it is not sent yet: %s\n"
-                        "  What it means: nothing is lost: the queue service sends it\n"
-                        "  What to do:    nothing\n",
-                queue_call_id(dispatch->service), why->message);
+        fold_print(stderr,
+                   PROGRAM ": kept as %s: it is not sent yet: %s\n"
+                           "  What it means: nothing is lost: the queue service sends it\n"
+                           "  What to do:    nothing\n",
+                   queue_call_id(dispatch->service), why->message);
         return EX_OK;
     }
-    fprintf(stderr,
-            PROGRAM ": nobody knows what became of the message: %s\n"
-                    "  What it means: the queue service may have sent it, or send it yet\n"
-                    "  What to do:    look before you send it again\n",
-            why->message);
+    fold_print(stderr,
+               PROGRAM ": nobody knows what became of the message: %s\n"
+                       "  What it means: the queue service may have sent it, or send it yet\n"
+                       "  What to do:    look before you send it again\n",
+               why->message);
     return EX_UNAVAILABLE;
 }
 
@@ -392,7 +394,7 @@ static int send_by_service(Dispatch *dispatch, const DeliveryRequest *request, G
                                   .size = lseek(dispatch->fd, 0, SEEK_END)};
     switch (submit(dispatch, &submission, &verdict, &failed)) {
     case QUEUE_CALL_ANSWERED:
-        fputs(verdict.text, stderr);
+        fold_print(stderr, "%s", verdict.text);
         return verdict.status;
     case QUEUE_CALL_GONE:
         return EX_OK; /* it left the queue: sent, or bounced */

@@ -5,6 +5,7 @@
 #include "direct.h"
 #include "errors.h"
 #include "fileio.h"
+#include "fold.h"
 #include "intake.h"
 #include "local_login.h"
 #include "smtpd.h"
@@ -92,13 +93,14 @@ static gboolean check_peer(const Options *options)
     if (!options->local || local_login_peer_is_near(STDIN_FILENO, &peer) || options->any_peer)
         return TRUE;
     (void)fileio_write_all(STDOUT_FILENO, refusal, strlen(refusal), NULL); /* or it has gone */
-    fprintf(stderr,
-            DIRECT_PROGRAM ": a peer of another machine was turned away: %s\n"
-                           "  What it means: names and passwords of \"postkey local\" are for "
-                           "this machine: there is no TLS\n"
-                           "  What to do:    listen at 127.0.0.1 alone; --any-peer for a network "
-                           "that nobody else can hear\n",
-            peer);
+    fold_print(stderr,
+               DIRECT_PROGRAM
+               ": a peer of another machine was turned away: %s\n"
+               "  What it means: names and passwords of \"postkey local\" are for "
+               "this machine: there is no TLS\n"
+               "  What to do:    listen at 127.0.0.1 alone; --any-peer for a network "
+               "that nobody else can hear\n",
+               peer);
     return FALSE;
 }
 

@@ -3,6 +3,7 @@
 #include "errors.h"
 #include "exit_codes.h"
 #include "fileio.h"
+#include "fold.h"
 #include "log.h"
 #include "varlink.h"
 
@@ -27,6 +28,12 @@ static gboolean write_answer(const char *bytes, gsize len, GError **error)
 gboolean output_answer(const char *text, GError **error)
 {
     return write_answer(text, strlen(text), error);
+}
+
+gboolean output_prose(const char *text, GError **error)
+{
+    g_autofree char *folded = fold_text(text, fold_columns(STDOUT_FILENO));
+    return output_answer(folded, error);
 }
 
 gboolean output_format(GError **error, const char *format, ...)
@@ -100,6 +107,6 @@ void output_error(GError *error)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line && (line[1] || **line); line++) {
         g_autofree char *printable = output_printable(*line);
-        output_remark("%s\n", printable);
+        fold_print(stderr, "%s\n", printable);
     }
 }

@@ -11,6 +11,9 @@
 /* Writes the answer. POSTKEY_ERROR_IO. */
 gboolean output_answer(const char *text, GError **error);
 
+/* output_answer(), folded to the terminal on stdout (fold.h). */
+gboolean output_prose(const char *text, GError **error);
+
 /* output_answer() from a format. */
 gboolean output_format(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

@@ -218,7 +218,7 @@ static gboolean explain_reply(const Arguments *arguments, const Pasted *pasted, 
         cJSON_AddItemToArray(answers, as_json(phases[i].name, found[i]));
     }
     return arguments_flag(arguments, "json") ? output_json(answers, error)
-                                             : output_answer(text->str, error);
+                                             : output_prose(text->str, error);
 }
 
 static gboolean explain_words(const Arguments *arguments, const char *words, GError **error)
@@ -241,7 +241,7 @@ static gboolean explain_words(const Arguments *arguments, const char *words, GEr
     g_autoptr(cJSON) answers = cJSON_CreateArray();
     cJSON_AddItemToArray(answers, as_json(NULL, diagnosis));
     return arguments_flag(arguments, "json") ? output_json(answers, error)
-                                             : output_answer(text->str, error);
+                                             : output_prose(text->str, error);
 }
 
 static gboolean run_explain(const Arguments *arguments, GError **error)

@@ -3,6 +3,7 @@
 #include "dns.h"
 #include "doctor_options.h"
 #include "errors.h"
+#include "fold.h"
 #include "log.h"
 #include "report.h"
 
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
     ares_library_cleanup();
     if (error) {
         g_autofree char *text = error_explain("postkey-doctor", error);
-        fputs(text, stderr);
+        fold_print(stderr, "%s", text);
     }
     return status;
 }

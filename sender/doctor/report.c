@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "fileio.h"
+#include "fold.h"
 #include "json.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct Report {
     cJSON *findings; /* NULL: for a person */
     gboolean marks;  /* in the place of words */
     gboolean colours;
+    gsize columns;
     guint counts[FINDING_FAILURE + 1];
     GError *failed; /* of stdout; NULL: none */
 };
@@ -36,6 +38,7 @@ Report *report_new(gboolean json)
     gboolean is_terminal = isatty(STDOUT_FILENO) && g_strcmp0(terminal, "dumb") != 0;
     report->colours = is_terminal && !(plain && *plain);
     report->marks = report->colours && g_get_charset(NULL);
+    report->columns = fold_columns(STDOUT_FILENO);
     report->findings = json ? cJSON_CreateArray() : NULL;
     return report;
 }
@@ -46,25 +49,50 @@ static void print(Report *report, const char *text)
         (void)fileio_write_all(STDOUT_FILENO, text, strlen(text), &report->failed);
 }
 
-static void append_part(GString *text, guint indent, const char *title, const char *part)
+static gsize mark_width(const Report *report)
 {
-    if (part)
-        g_string_append_printf(text, "%*s%s %s\n", (int)indent, "", title, part);
+    return report->marks ? 1 : 7;
+}
+
+static gsize found_column(const Report *report)
+{
+    return mark_width(report) + 2 + NAME_WIDTH;
+}
+
+/* The words behind what stands in the line already; what does not fit goes below, two further in
+ * than the findings. */
+static void append_folded(const Report *report, GString *text, gsize column, const char *words)
+{
+    if (report->columns == FOLD_NEVER) {
+        g_string_append(text, words);
+    } else {
+        g_autofree char *indent = g_strnfill(found_column(report) + 2, ' ');
+        FoldShape shape = {report->columns, indent, FOLD_NEVER};
+        fold_words(text, column, &shape, words);
+    }
+    g_string_append_c(text, '\n');
+}
+
+static void append_part(const Report *report, GString *text, const char *title, const char *part)
+{
+    gsize indent = found_column(report);
+    if (!part)
+        return;
+    g_string_append_printf(text, "%*s%s ", (int)indent, "", title);
+    append_folded(report, text, indent + strlen(title) + 1, part);
 }
 
 static void print_finding(Report *report, const char *name, const Finding *finding)
 {
     const char *mark = report->marks ? looks[finding->result].mark : looks[finding->result].word;
-    guint width = report->marks ? 1 : 7;
     g_autoptr(GString) line = g_string_new(report->colours ? looks[finding->result].colour : "");
     g_string_append(line, mark);
-    for (glong n = g_utf8_strlen(mark, -1); n < (glong)width; n++)
+    for (glong n = g_utf8_strlen(mark, -1); n < (glong)mark_width(report); n++)
         g_string_append_c(line, ' ');
-    g_string_append_printf(line, "%s  %-*s%s\n", report->colours ? "\033[0m" : "", NAME_WIDTH, name,
-                           finding->found);
-    guint indent = width + 2 + NAME_WIDTH;
-    append_part(line, indent, "What it means:", finding->meaning);
-    append_part(line, indent, "What to do:", finding->remedy);
+    g_string_append_printf(line, "%s  %-*s", report->colours ? "\033[0m" : "", NAME_WIDTH, name);
+    append_folded(report, line, found_column(report), finding->found);
+    append_part(report, line, "What it means:", finding->meaning);
+    append_part(report, line, "What to do:", finding->remedy);
     print(report, line->str);
 }
 

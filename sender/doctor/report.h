@@ -6,8 +6,8 @@
 
 typedef struct Report Report;
 
-/* json: for programs; else with marks and colours where stdout is a terminal and NO_COLOR is not
- * set. Returns owned. */
+/* json: for programs; else folded to the terminal on stdout where it is one, with marks and colours
+ * where NO_COLOR is not set. Returns owned. */
 Report *report_new(gboolean json);
 
 /* Takes down, or prints, what became of one check; a told of examination_run(), whose data is the

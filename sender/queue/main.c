@@ -1,5 +1,6 @@
 /* postkey-queue: the mail that waits. */
 #include "errors.h"
+#include "fold.h"
 #include "log.h"
 #include "verbs.h"
 
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
     if (error) {
         complete(error);
         g_autofree char *text = error_explain("postkey-queue", error);
-        fputs(text, stderr);
+        fold_print(stderr, "%s", text);
     }
     return status;
 }

@@ -1,6 +1,7 @@
 /* postkey-queue retry, hold, release. */
 
 #include "errors.h"
+#include "fold.h"
 #include "runner_start.h"
 #include "schedule.h"
 #include "selection.h"
@@ -128,7 +129,7 @@ static void ensure_runner(const QueueCall *call)
         return;
     if (call->personal) {
         g_autofree char *text = error_explain("postkey-queue", failed);
-        fputs(text, stderr);
+        fold_print(stderr, "%s", text);
     } else if (!runner_is_there(call->folder)) {
         fputs("postkey-queue: no runner serves this queue: start the queue service\n", stderr);
     }
@@ -152,7 +153,7 @@ static int run(const QueueCall *call, Change change, const char *done, GError **
             continue;
         /* One that cannot be changed does not stop the others. */
         g_autofree char *text = error_explain("postkey-queue", failed);
-        fputs(text, stderr);
+        fold_print(stderr, "%s", text);
     }
     guint held = change == retry ? say_held(meant) : 0;
     report(changed, meant->len - held, done);

@@ -1,6 +1,7 @@
 /* postkey-queue remove: the one way for a message to be lost, on a person's word. */
 
 #include "errors.h"
+#include "fold.h"
 #include "selection.h"
 #include "words.h"
 
@@ -87,7 +88,7 @@ static int run(const QueueCall *call, GError **error)
             continue;
         status = one;
         g_autofree char *text = error_explain("postkey-queue", failed);
-        fputs(text, stderr);
+        fold_print(stderr, "%s", text);
     }
     fprintf(stderr, "postkey-queue: %u message%s removed\n", removed, removed == 1 ? "" : "s");
     return status;

@@ -2,6 +2,7 @@
 
 #include "errors.h"
 #include "fileio.h"
+#include "fold.h"
 #include "header.h"
 #include "log.h"
 #include "selection.h"
@@ -68,7 +69,8 @@ static void mark_seen(const Spool *spool, const Item *item)
 
 static gboolean show_words(const Spool *spool, const Item *item, GError **error)
 {
-    g_autofree char *words = words_envelope(item, times_now());
+    g_autofree char *whole = words_envelope(item, times_now());
+    g_autofree char *words = fold_text(whole, fold_columns(STDOUT_FILENO));
     g_autoptr(GString) text = g_string_new(words);
     g_autoptr(GError) missing = NULL;
     int fd = spool_open_message(spool, item->id, &missing);

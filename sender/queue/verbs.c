@@ -3,6 +3,7 @@
 #include "complete.h"
 #include "completion.h"
 #include "errors.h"
+#include "fold.h"
 #include "help.h"
 #include "paths.h"
 
@@ -55,7 +56,7 @@ static int run_verb(const QueueVerb *verb, const Arguments *arguments, GError **
     if (!spool && !missing)
         return EX_IOERR;
     if (missing)
-        fprintf(stderr, "postkey-queue: there is no folder %s (yet)\n", folder);
+        fold_print(stderr, "postkey-queue: there is no folder %s (yet)\n", folder);
     QueueCall call = {.spool = spool,
                       .folder = folder,
                       .personal = caller == geteuid() && strcmp(folder, of_service) != 0,

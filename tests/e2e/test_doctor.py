@@ -1,11 +1,14 @@
 """`postkey doctor`: each planted fault is found, and nothing else is blamed."""
+import fcntl
 import json
 import os
 import pty
 import re
 import shutil
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -473,11 +476,12 @@ def test_the_list_for_a_person(clinic):
     assert done.out.endswith("\n0 failures, 1 warning.\n")
 
 
-@pytest.mark.parametrize("no_color", ["", "1"])
-def test_a_terminal_gets_colours_unless_it_does_not_want_them(clinic, no_color):
+def on_a_terminal(world, command, columns=80, **env):
+    """What it shows there, output and errors together, and its exit code."""
     master, slave = pty.openpty()
-    started = subprocess.Popen([program("postkey"), "doctor", "--dns", clinic.dns.at], stdin=subprocess.DEVNULL,
-                               stdout=slave, env=clinic.env | {"NO_COLOR": no_color, "TERM": "xterm"})
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    started = subprocess.Popen([program(command[0]), *command[1:]], stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                               env=world.env | {"TERM": "xterm", "NO_COLOR": ""} | env)
     os.close(slave)
     text = b""
     try:
@@ -486,8 +490,31 @@ def test_a_terminal_gets_colours_unless_it_does_not_want_them(clinic, no_color):
     except OSError:
         pass  # the terminal's other end was closed
     os.close(master)
-    assert started.wait(PATIENCE) == 0
-    assert (b"\x1b[32m" in text, "\u2713".encode() in text) == ((False, False) if no_color else (True, True))
+    return started.wait(PATIENCE), text.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_colours_unless_it_does_not_want_them(clinic, no_color):
+    code, text = on_a_terminal(clinic, ["postkey", "doctor", "--dns", clinic.dns.at], NO_COLOR=no_color)
+    assert code == 0
+    assert ("\x1b[32m" in text, "\u2713" in text) == ((False, False) if no_color else (True, True))
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_terminal_of_few_columns_gets_lines_that_fit(clinic, columns):
+    clinic.zone(**{SPF: None, DKIM: None, DMARC: None})
+    for command in (["postkey", "doctor", "--dns", clinic.dns.at], ["postkey", "explain", "535 5.7.8"],
+                    ["postkey", "token", "nobody@example.org"], ["postkey-queue", "show", "a name that no message in this queue ever had"],
+                    ["postkey-send", "--account", "nobody@example.org", "a@example.com"]):
+        words = clinic.run([program(command[0]), *command[1:]])
+        _, text = on_a_terminal(clinic, command, columns)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        whole = (words.out + words.err).splitlines()
+        assert max(map(len, whole)) > columns, "a pipe gets each line whole"
+        wide = [line for line in text.splitlines() if len(line) > columns]
+        assert all(len(line.split()) == 1 for line in wide) and (columns < 80 or not wide), wide
+        block = text[text.index("What it means:"):].split("What to do:")[0].splitlines()[1:]
+        assert all(line.startswith("  ") for line in block), block
 
 
 def test_a_postkey_without_its_doctor_says_so(clinic):
