@@ -132,7 +132,8 @@ def test_after_a_restart_a_locked_keyring_is_told_from_a_missing_account(ready, 
     else:
         world.restart_keyring(unlock=False)
     monitor = watch_prompts(world)
-    world.postkey("token", ME).failed(5, "keyring is locked", "postkey unlock")
+    told = world.postkey("token", ME).failed(5, "no token can be renewed", "postkey unlock")
+    assert told.err.count("keyring is locked") == 1, "once"
     world.postkey("token", "nobody@gmail.test").failed(7)
     assert world.account()["state"] == "keyring_locked"
     assert_unasked(world, monitor)
