@@ -260,9 +260,11 @@ gboolean keyring_is_alive(SecretService *line)
 
 void keyring_set_locked(GError **error)
 {
-    error_set(error, POSTKEY_ERROR_KEYRING_LOCKED,
-              "the secrets are safe in it, but nobody can read or change them until it is unlocked",
-              "unlock it: postkey unlock", "the keyring is locked");
+    error_set(
+        error, POSTKEY_ERROR_KEYRING_LOCKED,
+        "the secrets are safe in it, but until somebody unlocks it no token can be renewed and "
+        "nothing can be stored",
+        "unlock it: postkey unlock", "the keyring is locked");
 }
 
 GError *keyring_explain(const GError *cause)

@@ -47,6 +47,26 @@ static void fail(Revocation *revocation, PostkeyErrorCode code, const char *mean
     finish(revocation, error);
 }
 
+/* A failure that passes, told with what it left behind: nothing tries it again. */
+static void finish_unreachable(Revocation *revocation, const GError *error, const char *left)
+{
+    if (!g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE)) {
+        finish(revocation, error);
+        return;
+    }
+    g_autoptr(GError) told = NULL;
+    const char *why = error_meaning(error), *first = error_remedy(error);
+    g_autofree char *meaning = g_strconcat(error->message, why ? ": " : NULL, why, NULL);
+    g_autofree char *remedy = g_strconcat(
+        first ? first : "", first ? "; " : "",
+        "then run it again, since nothing does so by itself; or delete the account here alone, "
+        "which leaves the authorization at the provider: postkey forget ACCOUNT",
+        NULL);
+    error_set(&told, POSTKEY_ERROR_UNAVAILABLE, meaning, remedy, "%s", left);
+    error_set_retry_after(told, error_retry_after(error));
+    finish(revocation, told);
+}
+
 /* ---- here ---- */
 
 static void removed(const GError *error, gpointer data)
@@ -72,8 +92,10 @@ static void provider_answered(const HttpReply *reply, const GError *error, gpoin
 {
     Revocation *revocation = data;
     g_autofree char *reason = NULL;
-    if (error)
-        finish(revocation, error);
+    if (error) /* what was on its way may have arrived all the same */
+        finish_unreachable(revocation, error,
+                           "nothing was deleted here, and the provider has not confirmed that it "
+                           "withdrew anything");
     else if (oauth_revocation_done(reply->status, reply->body, reply->len, &reason))
         delete_here(revocation);
     else
@@ -132,7 +154,9 @@ static void provider_ready(Provider *provider, const GError *error, gpointer dat
     revocation->provider = provider;
     const Secret *unsaved = unsaved_peek(revocation->context->unsaved, revocation->account_name);
     if (error) {
-        finish(revocation, error);
+        finish_unreachable(
+            revocation, error,
+            "nothing was changed, and the authorization still lives, here and at the provider");
     } else if (kind_of(revocation) != STATE_OAUTH) {
         fail(revocation, POSTKEY_ERROR_CONFIGURATION,
              "only a person's authorization can be revoked", remedy_of_kind(kind_of(revocation)),

@@ -101,12 +101,25 @@ static char *headline(const BrokerError *known, const char *subject)
                                                           : NULL;
 }
 
+/* The reason without the headline, with which the broker's own words may begin; NULL where nothing
+ * else is in it. */
+static const char *beyond(const char *what, const char *reason)
+{
+    if (!what || !reason || !g_str_has_prefix(reason, what))
+        return reason;
+    const char *rest = reason + strlen(what);
+    if (!*rest)
+        return NULL;
+    return g_str_has_prefix(rest, ": ") ? rest + strlen(": ") : reason;
+}
+
 static void set_known_error(GError **error, const BrokerError *known, const cJSON *parameters)
 {
     g_autofree char *subject = subject_of(parameters);
     g_autofree char *what = headline(known, subject);
     const char *reason = json_string_or(parameters, "reason", NULL);
-    const char *meaning = what && reason ? reason : standard_meaning(known->code);
+    const char *more = beyond(what, reason);
+    const char *meaning = what && more ? more : standard_meaning(known->code);
     const char *hint = json_string_or(parameters, "hint", standard_remedy(known->code));
     GError *made = NULL;
     error_set(&made, known->code, meaning, hint, "%s", what ? what : reason ? reason : known->name);

@@ -88,13 +88,33 @@ static gboolean print_status(const cJSON *reply, GError **error)
     return output_answer(text->str, error);
 }
 
+/* A keyring that cannot be used is an error, after the answer that tells the rest. */
+static gboolean check_keyring(const cJSON *reply, GError **error)
+{
+    const char *keyring = json_string_or(reply, "keyring", "open");
+    if (g_str_equal(keyring, "open"))
+        return TRUE;
+    if (g_str_equal(keyring, "locked"))
+        error_set(error, POSTKEY_ERROR_KEYRING_LOCKED,
+                  "the secrets are safe in it, but until somebody unlocks it no token can be "
+                  "renewed and nothing can be stored",
+                  NULL, "the keyring is locked");
+    else
+        error_set(error, POSTKEY_ERROR_KEYRING_UNAVAILABLE,
+                  "until there is one no token can be renewed and nothing can be stored; the fault "
+                  "in the answer says why",
+                  NULL, "there is no keyring that can be used");
+    return FALSE;
+}
+
 static gboolean run_status(const Arguments *arguments, GError **error)
 {
     g_autoptr(cJSON) reply = call(arguments, "GetStore", NULL, error);
     if (!reply)
         return FALSE;
-    return arguments_flag(arguments, "json") ? output_json(reply, error)
-                                             : print_status(reply, error);
+    gboolean told =
+        arguments_flag(arguments, "json") ? output_json(reply, error) : print_status(reply, error);
+    return told && check_keyring(reply, error);
 }
 
 /* ---- init, move, rekey ---- */
@@ -186,7 +206,8 @@ const Verb verb_store_status = {
     .name = "store status",
     .summary = "which store is in use, and whether all is well with it",
     .teaching = "Opens every sealed credential, and names each that is damaged, exchanged, or of\n"
-                "another key.\n"
+                "another key. A keyring that is locked or not there is an error, told after\n"
+                "the answer.\n"
                 "\n"
                 "  postkey store status\n",
     .options = status_options,

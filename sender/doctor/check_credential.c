@@ -61,6 +61,7 @@ static void run_refresh(Patient *patient, GPtrArray *findings, Deadline until)
     else
         findings_add_error(findings, FINDING_FAILURE, error);
     patient->refused = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_AUTHORIZATION);
+    patient->silent = g_error_matches(error, POSTKEY_ERROR, POSTKEY_ERROR_UNAVAILABLE);
     if (!patient_look(patient, BROKER_CLIENT_QUICK_MS, &unseen))
         findings_add_error(findings, FINDING_FAILURE, unseen);
 }
@@ -73,6 +74,11 @@ const Check check_refresh = {
 static void run_clock(Patient *patient, GPtrArray *findings, G_GNUC_UNUSED Deadline until)
 {
     gint64 off_s = ABS(patient->clock_ahead_s);
+    if (patient->silent) { /* what the broker knows is of an older answer */
+        findings_add(findings, FINDING_SKIPPED, NULL, NULL,
+                     "no provider has answered now: see refresh");
+        return;
+    }
     if (!patient->clock_known) {
         findings_add(findings, FINDING_SKIPPED, NULL, NULL,
                      "no provider has told the broker its time yet");

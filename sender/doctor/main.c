@@ -75,6 +75,10 @@ static int examine(const Arguments *arguments, GError **error)
 
 static int run(char *const *words, guint count, GError **error)
 {
+    if (count == 1 && g_str_equal(words[0], "--version")) {
+        puts("postkey-doctor " POSTKEY_VERSION);
+        return EXIT_SUCCESS;
+    }
     g_autoptr(Arguments) arguments =
         arguments_parse(doctor_options, 0, 1, DOCTOR_SYNOPSIS, words, count, error);
     if (arguments && arguments_wants_help(arguments)) {

@@ -33,6 +33,7 @@ typedef struct {
 
     /* refresh */
     gboolean refused; /* the provider does not take the credential any more */
+    gboolean silent;  /* it gave no answer that can be used just now */
 
     /* ports; login uses up a session of theirs */
     Doors *doors;

@@ -81,7 +81,7 @@ def test_a_malformed_address_is_not_authorized(shared_ready, address):
     shared_ready.postkey("authorize", "--provider", "test", address).failed(2, "not a mail address")
 
 
-@pytest.mark.parametrize("name", ["postkey", "postkey-send", "postkey-broker"])
+@pytest.mark.parametrize("name", ["postkey", "postkey-send", "postkey-broker", "postkey-doctor", "postkey-queue"])
 def test_each_program_tells_its_version_and_its_help(name):
     for option in ("--version", "--help"):
         done = subprocess.run([program(name), option], capture_output=True, text=True, timeout=PATIENCE)

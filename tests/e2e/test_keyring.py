@@ -1,4 +1,5 @@
 """The keyring: not there, locked, gone in the middle, and never a prompt that nobody asked for."""
+import json
 import os
 import re
 import signal
@@ -132,7 +133,8 @@ def test_after_a_restart_a_locked_keyring_is_told_from_a_missing_account(ready, 
     else:
         world.restart_keyring(unlock=False)
     monitor = watch_prompts(world)
-    world.postkey("token", ME).failed(5, "keyring is locked", "postkey unlock")
+    told = world.postkey("token", ME).failed(5, "no token can be renewed", "postkey unlock")
+    assert told.err.count("keyring is locked") == 1, "once"
     world.postkey("token", "nobody@gmail.test").failed(7)
     assert world.account()["state"] == "keyring_locked"
     assert_unasked(world, monitor)
@@ -145,6 +147,23 @@ def test_an_unlocked_keyring_is_used_again_without_a_person(locked):
     world.restart_keyring(unlock=True)
     world.postkey("refresh", ME).ok()
     assert world.account()["state"] == "ready"
+
+
+def test_store_status_answers_and_fails_where_the_keyring_cannot_be_used(locked):
+    world = locked
+
+    def status(word, *told):
+        for arguments in ((), ("--json",)):
+            result = world.postkey("store", "status", *arguments)
+            assert result.code == 5, result
+            for part in ("What it means:", "no token can be renewed", "What to do:", *told):
+                assert part in result.err, (part, result)
+            assert json.loads(result.out)["keyring"] == word if arguments else "fault  " in result.out
+
+    status("locked", "the keyring is locked", "postkey unlock")
+    world.stop_part(world.keyring)
+    world.keyring = None
+    status("unavailable", "no keyring that can be used", "postkey help store")
 
 
 def test_unlock_is_the_one_verb_that_raises_the_prompt(locked):

@@ -9,6 +9,7 @@ import pytest
 
 from processes import reap, wait_until
 from small_google import ME
+from world import refused_port
 
 
 def unpack(text):
@@ -340,6 +341,22 @@ def test_a_revocation_that_fails_deletes_nothing(ready, failure):
     world.postkey("revoke", "--yes", ME).failed(4)
     assert any(ME in label for label in world.keyring_items())
     world.postkey("refresh", ME).ok()
+
+
+def test_a_revocation_without_a_network_says_that_nothing_was_changed(ready):
+    world = ready
+    kept, port = refused_port()
+    with kept:
+        nowhere = f"https://localhost:{port}"
+        for provider in (dict(revocation_endpoint=nowhere + "/revoke"), dict(issuer=nowhere)):
+            world.configure(**provider)
+            world.stop_broker()
+            told = world.postkey("revoke", "--yes", ME).failed(4, "nothing was", "run it again", "postkey forget")
+            assert "nobody answers there" in told.err and "tried again later" not in told.err, told
+        told = world.postkey("refresh", ME).failed(4, "nobody answers there", "check the network")
+        assert "tried again later" not in told.err, told
+    assert world.google.count("http.revocation") == 0 and len(world.google.live_refresh_tokens()) == 1
+    assert any(ME in label for label in world.keyring_items())
 
 
 def test_revoke_without_a_terminal_and_without_yes_does_nothing(ready):
