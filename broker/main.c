@@ -350,9 +350,11 @@ static void broker_run(Broker *broker, int ready_fd)
     report(ready_fd, BROKER_START_READY);
     listen_notify_ready();
     g_main_loop_run(broker->loop);
+    /* What began since, and is cut off below, settles as well: there is no loop to end any more. */
+    exchanges_when_settled(broker->context.exchanges, NULL, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
         g_source_remove(sources[i]);
-    g_main_loop_unref(broker->loop);
+    g_clear_pointer(&broker->loop, g_main_loop_unref);
 }
 
 static void broker_free(Broker *broker)

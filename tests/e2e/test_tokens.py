@@ -458,3 +458,5 @@ def test_a_broker_that_is_told_to_end_at_any_moment_of_its_refreshes_ends_cleanl
         world.start_broker()
         world.accounts()
     assert all(world.token(name) for name in names)
+    with open(world.path("broker.log")) as f:
+        assert "GLib" not in f.read()  # a loop, say, that was ended after its end
