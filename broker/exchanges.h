@@ -17,6 +17,6 @@ void exchanges_free(Exchanges *exchanges);
 void exchanges_begin(Exchanges *exchanges);
 void exchanges_end(Exchanges *exchanges);
 
-/* Calls settled(data) once none is on its way: at once, or from inside the last exchanges_end(), and
- * again whenever that is so. NULL: nobody is told any more. */
+/* Calls settled(data) once none is on its way: at once, or from inside the last exchanges_end(),
+ * and again whenever that is so. NULL: nobody is told any more. */
 void exchanges_when_settled(Exchanges *exchanges, void (*settled)(gpointer data), gpointer data);
